@@ -1,0 +1,47 @@
+# Whiskaway. `make help` lists what there is.
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+BIN     := bin/whiskaway
+export CGO_ENABLED ?= 0
+
+.PHONY: help build demo test test-slow bench lint setup clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-10s %s\n", $$1, $$2}'
+
+build: ## build the one binary, bin/whiskaway (static, no cgo)
+	@echo "building $(BIN); the first time this takes a minute or two"
+	@$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/whiskaway
+
+demo: ## set up what is missing, then run the main job: three functions, one a language model on another server
+	@scripts/setup demo
+	@$(MAKE) --no-print-directory build
+	$(GO) run ./examples/demo -binary $(BIN) -dir .demo
+
+test: ## set up what is missing, then lint and run all tests with the race detector
+	@scripts/setup test
+	@$(MAKE) --no-print-directory lint build
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+test-slow: ## the tests of `make test` with their hundreds of rounds in full
+	@scripts/setup test
+	@$(MAKE) --no-print-directory build
+	CGO_ENABLED=1 WHISKAWAY_SLOW=1 $(GO) test -race -timeout 60m ./...
+
+bench: ## measure every station of the path and print a table with ratios
+	@scripts/setup demo
+	@$(MAKE) --no-print-directory build
+	$(GO) run ./bench -binary $(BIN)
+
+lint: ## gofmt, go vet (here and for darwin), staticcheck
+	@test -z "$$(gofmt -l .)" || { echo "not gofmt-ed:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+setup: ## install what the demo and the tests need besides Go
+	@scripts/setup test
+
+clean: ## remove what was built and the demo's data
+	chmod -R u+w .demo 2>/dev/null || true # dependency environments are read-only
+	rm -rf bin .demo

@@ -1,0 +1,94 @@
+package balancer
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/whiskaway/whiskaway/function"
+)
+
+// A nullHost starts and runs everything at once: what is measured is the balancer.
+type nullHost struct{ *fakeHost }
+
+func (nullHost) Init(_ context.Context, spec function.Spec, _ function.Lease) (function.ID, error) {
+	return spec.ID(), nil
+}
+
+func (nullHost) Run(context.Context, function.ID, function.Claim, *function.Activation, function.Output) (function.Summary, error) {
+	return function.Summary{Outcome: function.OutcomeOK, Server: "null"}, nil
+}
+
+func benchHost(b *testing.B, members int) (*Balancer, function.ID, function.Claim) {
+	bal := open(b, Config{})
+	for i := range members {
+		h := newFake(fmt.Sprint("s", i), 16)
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			bal.Join(ctx, Member{ID: h.name, Host: nullHost{h}})
+		}()
+		b.Cleanup(func() { cancel(); <-done })
+	}
+	waitFor(b, "all members", func() bool { return len(bal.Status().Servers) == members })
+	id, claim := lease(b, bal, specOf("hello"))
+	return bal, id, claim
+}
+
+func BenchmarkRun(b *testing.B) {
+	for _, members := range []int{1, 500} {
+		b.Run(fmt.Sprint("members=", members), func(b *testing.B) {
+			bal, id, claim := benchHost(b, members)
+			a, out := act("{}"), function.OutputFunc(discard)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := bal.Run(b.Context(), id, claim, a, out); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkRunParallel(b *testing.B) {
+	bal, id, claim := benchHost(b, 3)
+	out := function.OutputFunc(discard)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		a := act("{}")
+		for pb.Next() {
+			if _, err := bal.Run(b.Context(), id, claim, a, out); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}
+
+// 500 servers: one of ten holds the function; warm is the common case, widening
+// looks at all of them.
+func BenchmarkPlace(b *testing.B) {
+	for _, name := range []string{"warm", "saturated", "cold"} {
+		b.Run(name, func(b *testing.B) {
+			var rows []row
+			for i := range 500 {
+				r := row{name: fmt.Sprint("s", i), other: i % 7}
+				if i%10 == 0 && name != "cold" {
+					r.holds = "ready"
+				}
+				if name == "saturated" {
+					r.inFlight = 4
+				}
+				rows = append(rows, r)
+			}
+			id := specOf("hello").ID()
+			s, d := picture(&fn{id: id, seed: seedOf(string(id[:]))}, rows)
+			b.ReportAllocs()
+			for b.Loop() {
+				place(s, d, time.Time{})
+			}
+		})
+	}
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/whiskaway/whiskaway/balancer"
+	"github.com/whiskaway/whiskaway/wire"
+)
+
+type balancerCommand struct {
+	*options
+	listen, data, pprof string
+}
+
+func newBalancer(o *options) *cobra.Command {
+	c := balancerCommand{options: o}
+	cmd := &cobra.Command{
+		Use:   "balancer",
+		Short: "The load balancer: servers join it, clients go to it",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.listen, "listen", "127.0.0.1:3234", "where it listens; plain http on loopback, TLS elsewhere")
+	f.StringVar(&c.data, "data", "", "the data directory (default: whiskaway/balancer under the user's state directory)")
+	pprofFlag(f, &c.pprof)
+	return cmd
+}
+
+func (c *balancerCommand) run(ctx context.Context, out io.Writer) error {
+	log, err := c.logger()
+	if err != nil {
+		return err
+	}
+	dir, err := dataDir(c.data, "balancer")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the data directory: %w", err)
+	}
+	face, err := listenWire(ctx, c.listen, dir, log)
+	if err != nil {
+		return err
+	}
+	defer face.listener.Close()
+	tokens, err := face.tokens(dir)
+	if err != nil {
+		return err
+	}
+	bal, err := balancer.Open(balancer.Config{Dir: filepath.Join(dir, "balancer"), Log: log})
+	if err != nil {
+		return err
+	}
+	defer closeInTime(log, "the balancer", bal.Close)
+	handler := wire.NewHandler(wire.HandlerConfig{Host: bal, Auth: tokens, Join: joinBalancer(bal), Log: log})
+	defer handler.Close()
+	unpublish, err := face.publish(dir)
+	if err != nil {
+		return err
+	}
+	defer unpublish()
+	g, ctx := errgroup.WithContext(ctx)
+	if err := servePprof(g, ctx, c.pprof); err != nil {
+		return err
+	}
+	g.Go(func() error { return face.serve(ctx, handler) })
+	fmt.Fprintf(out, `balancer listening on %[1]s
+tokens in %[2]s
+
+Join a machine:   whiskaway server --balancer %[1]s --token "$(cat %[2]s/join)" --label gpu
+Let a client use it:  WHISKAWAY_BALANCER=%[1]s WHISKAWAY_TOKEN="$(cat %[2]s/client)"
+See what is there:  whiskaway status --data %[3]s
+`, face.url, filepath.Join(dir, "tokens"), dir)
+	return g.Wait()
+}
+
+// joinBalancer makes each server that dials home a member.
+func joinBalancer(bal *balancer.Balancer) func(context.Context, wire.Joining) error {
+	return func(ctx context.Context, j wire.Joining) error {
+		return bal.Join(ctx, balancer.Member{ID: j.ServerID, Name: j.Name, Host: j.Host})
+	}
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/server"
+	"github.com/whiskaway/whiskaway/wire"
+)
+
+type serverCommand struct {
+	*options
+	balancer, token, listen, data, name, pprof string
+	labels                                     []string
+}
+
+func newServer(o *options) *cobra.Command {
+	c := serverCommand{options: o}
+	cmd := &cobra.Command{
+		Use:   "server",
+		Short: "Server mode: run functions on this machine",
+		Long: "Server mode: run functions on this machine.\n\n" +
+			"With --balancer it joins that balancer by dialling it: no open port is needed.\n" +
+			"With --listen it serves clients that come directly. Both together work too;\n" +
+			"the direct clients' tokens are then in the data directory.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.balancer, "balancer", os.Getenv("WHISKAWAY_BALANCER"), "the URL of the balancer to join")
+	f.StringVar(&c.token, "token", "", "the balancer's join token, or without a balancer the token that clients must show (default: WHISKAWAY_TOKEN, or the file of WHISKAWAY_TOKEN_FILE)")
+	f.StringArrayVar(&c.labels, "label", nil, "a label that functions can ask for, gpu or region=eu; may be repeated")
+	f.StringVar(&c.listen, "listen", "", "serve clients directly at this address; plain http on loopback, TLS elsewhere")
+	f.StringVar(&c.data, "data", "", "the data directory (default: whiskaway/server under the user's state directory)")
+	f.StringVar(&c.name, "name", "", "the server's name in the status (default: the host's name)")
+	pprofFlag(f, &c.pprof)
+	return cmd
+}
+
+func (c *serverCommand) run(ctx context.Context, out io.Writer) error {
+	log, err := c.logger()
+	if err != nil {
+		return err
+	}
+	if c.balancer == "" && c.listen == "" {
+		return errors.New("say whom to serve: --balancer URL to join a balancer, or --listen ADDR for clients that come directly")
+	}
+	if c.token == "" {
+		if c.token, err = secretOf(os.Getenv("WHISKAWAY_TOKEN"), "WHISKAWAY_TOKEN_FILE"); err != nil {
+			return err
+		}
+	}
+	if c.balancer != "" && c.token == "" {
+		return errors.New("the balancer's join token is missing: give --token; the balancer keeps it in its data directory, tokens/join")
+	}
+	dir, err := dataDir(c.data, "server")
+	if err != nil {
+		return err
+	}
+	m, err := findOut(ctx, log)
+	if err != nil {
+		return err
+	}
+	host, err := m.openServer(ctx, server.Config{Dir: dir, Name: c.name, Labels: c.labels, GPUs: m.gpus(ctx)})
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	serving := drained(g, ctx, log, host)
+	if err := c.begin(g, serving, out, host, dir, log); err != nil {
+		g.Go(func() error { return err }) // ends the others
+	}
+	return g.Wait()
+}
+
+// begin starts what serves, in g.
+func (c *serverCommand) begin(g *errgroup.Group, ctx context.Context, out io.Writer, host *server.Server, dir string, log *slog.Logger) error {
+	if err := servePprof(g, ctx, c.pprof); err != nil {
+		return err
+	}
+	if c.listen != "" {
+		if err := c.serveDirectly(g, ctx, out, host, dir, log); err != nil {
+			return err
+		}
+	}
+	if c.balancer != "" {
+		g.Go(func() error { return c.join(ctx, out, host, log) })
+	}
+	return nil
+}
+
+// drained returns the context in which the server is reached. When ctx ends, the
+// server takes nothing new, and ends what runs; only then does that context end.
+func drained(g *errgroup.Group, ctx context.Context, log *slog.Logger, host *server.Server) context.Context {
+	serving, end := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error {
+		<-ctx.Done()
+		closeInTime(log, "the server", host.Close)
+		end()
+		return nil
+	})
+	return serving
+}
+
+// serveDirectly listens for clients. With a balancer the given token is the
+// balancer's, so direct clients get tokens of our own.
+func (c *serverCommand) serveDirectly(g *errgroup.Group, ctx context.Context, out io.Writer, host *server.Server, dir string, log *slog.Logger) error {
+	face, err := listenWire(ctx, c.listen, dir, log)
+	if err != nil {
+		return err
+	}
+	auth, hint, err := c.directAuth(face, dir)
+	if err != nil {
+		face.listener.Close()
+		return err
+	}
+	unpublish, err := face.publish(dir)
+	if err != nil {
+		face.listener.Close()
+		return err
+	}
+	handler := wire.NewHandler(wire.HandlerConfig{Host: host, Auth: auth, Log: log})
+	g.Go(func() error {
+		defer unpublish()
+		defer handler.Close()
+		return face.serve(ctx, handler)
+	})
+	fmt.Fprintf(out, "server listening on %s\n%s\n", face.url, hint)
+	return nil
+}
+
+// goodToken is from how many characters on a token is not called short: 16
+// random ones of base64 are 96 bits.
+const goodToken = 16
+
+func (c *serverCommand) directAuth(face *face, dir string) (wire.Authorizer, string, error) {
+	if c.balancer != "" || c.token == "" {
+		tokens, err := face.tokens(dir)
+		return tokens, "clients show the token in " + dir + "/tokens/client", err
+	}
+	token, err := wire.ParseToken(c.token)
+	if err != nil {
+		return nil, "", fmt.Errorf("--token: %w", err)
+	}
+	if len(token.Secret) < goodToken {
+		face.log.Warn("the token is short: who guesses it can run code here; use a long random one", "characters", len(token.Secret))
+	}
+	hint := "clients show the token that you gave with --token"
+	if !face.plain() {
+		hint += ", with this behind it: ~" + face.authority.Fingerprint()
+	}
+	return wire.Static(token), hint, nil
+}
+
+func (c *serverCommand) join(ctx context.Context, out io.Writer, host *server.Server, log *slog.Logger) error {
+	err := wire.DialHome(ctx, wire.HomeConfig{
+		URL: c.balancer, Token: c.token, ServerID: host.ID(), Name: host.Name(), Host: host, Log: log,
+		OnJoined: func() { fmt.Fprintf(out, "joined %s\n", c.balancer) },
+	})
+	switch function.CodeOf(err) {
+	case function.CodeUnauthorized, function.CodeForbidden:
+		return fmt.Errorf("joining %s: %w; give the join token, which that balancer keeps in its data directory, tokens/join", c.balancer, err)
+	case "":
+		return nil
+	}
+	return fmt.Errorf("joining %s: %w", c.balancer, err)
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/whiskaway/whiskaway/balancer"
+	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/kind"
+	"github.com/whiskaway/whiskaway/platform"
+	"github.com/whiskaway/whiskaway/platform/invoker"
+	"github.com/whiskaway/whiskaway/server"
+	"github.com/whiskaway/whiskaway/wire"
+)
+
+// localLabel is what standalone's own server always offers, so that `main@local`
+// works before there is any other machine.
+const localLabel = "local"
+
+type standaloneCommand struct {
+	*options
+	listen, balancerListen, data, pprof string
+	labels                              []string
+}
+
+func newStandalone(o *options) *cobra.Command {
+	c := standaloneCommand{options: o}
+	cmd := &cobra.Command{
+		Use:   "standalone",
+		Short: "The whole platform on this machine: OpenWhisk's API, a load balancer and a server",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.listen, "listen", "127.0.0.1:3233", "where the platform's REST API listens")
+	f.StringVar(&c.balancerListen, "balancer-listen", "127.0.0.1:3234", "where the load balancer listens")
+	f.StringVar(&c.data, "data", "", "the data directory (default: whiskaway/standalone under the user's state directory)")
+	f.StringArrayVar(&c.labels, "label", nil, "a further label of this machine's own server; may be repeated")
+	pprofFlag(f, &c.pprof)
+	return cmd
+}
+
+func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
+	log, err := c.logger()
+	if err != nil {
+		return err
+	}
+	dir, err := dataDir(c.data, "standalone")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the data directory: %w", err)
+	}
+	if !function.IsLoopback(c.listen) {
+		log.Warn("the REST API listens beyond loopback without TLS: put a TLS proxy before it", "address", c.listen)
+	}
+	api, err := listen(ctx, c.listen)
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	face, err := listenWire(ctx, c.balancerListen, dir, log)
+	if err != nil {
+		return err
+	}
+	defer face.listener.Close()
+	s := standalone{log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), pprof: c.pprof}
+	return s.run(ctx, out)
+}
+
+// A standalone is all the parts in one process.
+type standalone struct {
+	log    *slog.Logger
+	dir    string
+	api    net.Listener
+	face   *face
+	labels []string
+	pprof  string
+}
+
+func (s *standalone) run(ctx context.Context, out io.Writer) error {
+	tokens, err := s.face.tokens(s.dir)
+	if err != nil {
+		return err
+	}
+	m, err := findOut(ctx, s.log)
+	if err != nil {
+		return err
+	}
+	host, err := m.openServer(ctx, server.Config{Dir: filepath.Join(s.dir, "server"), Labels: s.labels, GPUs: m.gpus(ctx)})
+	if err != nil {
+		return err
+	}
+	defer closeInTime(s.log, "the server", host.Close)
+	bal, err := balancer.Open(balancer.Config{Dir: filepath.Join(s.dir, "balancer"), Log: s.log})
+	if err != nil {
+		return err
+	}
+	defer closeInTime(s.log, "the balancer", bal.Close)
+	handler := wire.NewHandler(wire.HandlerConfig{Host: bal, Auth: tokens, Join: joinBalancer(bal), Log: s.log})
+	defer handler.Close()
+	plat, err := s.openPlatform(ctx, m.kinds)
+	if err != nil {
+		return err
+	}
+	defer closeInTime(s.log, "the platform", plat.Close)
+	return s.serve(ctx, out, host, bal, handler, plat)
+}
+
+func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platform.Platform, error) {
+	command, err := self("runtime", "--listen", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	temp := filepath.Join(s.dir, "containers")
+	if err := emptyDir(temp); err != nil {
+		return nil, err
+	}
+	env := append(kinds.Environ(),
+		"WHISKAWAY_BALANCER="+s.face.localURL,
+		"WHISKAWAY_TOKEN_FILE="+filepath.Join(s.dir, "tokens", "client"),
+		"WHISKAWAY_ENVIRONMENTS="+filepath.Join(s.dir, "server", "envs"),
+		"TMPDIR="+temp,
+	)
+	driver, err := invoker.NewProcess(invoker.ProcessConfig{Command: command, Env: env, APIHost: apiURL(s.api, hostname()), Log: s.log})
+	if err != nil {
+		return nil, err
+	}
+	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Log: s.log})
+}
+
+func (s *standalone) serve(ctx context.Context, out io.Writer, host *server.Server, bal *balancer.Balancer, h *wire.Handler, plat *platform.Platform) error {
+	props, err := plat.WriteProps(apiURL(s.api, loopback))
+	if err != nil {
+		return err
+	}
+	unpublish, err := s.face.publish(s.dir)
+	if err != nil {
+		return err
+	}
+	defer unpublish()
+	g, ctx := errgroup.WithContext(ctx)
+	if err := servePprof(g, ctx, s.pprof); err != nil {
+		return err
+	}
+	g.Go(func() error { return s.face.serve(ctx, h) })
+	// The platform ends before its connections: who waits for a run still gets the answer.
+	end := func() { closeInTime(s.log, "the platform", plat.Close) }
+	rest := wire.Server{Handler: plat.Handler(), Grace: requestGrace, OnShutdown: end, Log: s.log}
+	g.Go(func() error { return rest.Serve(ctx, s.api) })
+	g.Go(func() error {
+		err := bal.Join(ctx, balancer.Member{ID: host.ID(), Name: host.Name(), Host: host})
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	})
+	s.welcome(out, props)
+	return g.Wait()
+}
+
+// emptyDir makes dir anew: what a killed platform left there is gone.
+func emptyDir(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("removing what an earlier platform left: %w", err)
+	}
+	return os.Mkdir(dir, 0o700)
+}
+
+// apiURL is where the REST API is reached; name stands for this machine where it
+// listens on every address.
+func apiURL(l net.Listener, name string) string { return "http://" + reachable(l.Addr(), name) }
+
+func (s *standalone) welcome(out io.Writer, props string) {
+	join := "whiskaway server --balancer " + s.face.url + " --token \"$(cat " + filepath.Join(s.dir, "tokens", "join") + ")\" --label gpu"
+	fmt.Fprintf(out, `platform listening on %s
+balancer listening on %s
+data in %s
+
+What to type next, in another terminal:
+
+  export WSK_CONFIG_FILE=%s
+  echo 'def main(args): return {"greeting": "Hello, " + args.get("name", "you") + "!"}' > hello.py
+  wsk action create hello hello.py
+  wsk action invoke hello --result --param name Ada
+
+Run it on another machine: join that one, then say where.
+
+  %s
+  wsk action update hello hello.py --main main@gpu
+
+See what is there with: whiskaway status --data %s
+`, apiURL(s.api, loopback), s.face.url, s.dir, props, join, s.dir)
+}

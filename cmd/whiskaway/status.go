@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/wire"
+)
+
+// statusTimeout bounds how long `whiskaway status` waits for an answer.
+const statusTimeout = 10 * time.Second
+
+type statusCommand struct {
+	balancer, token, data string
+	asJSON                bool
+}
+
+func newStatus() *cobra.Command {
+	var c statusCommand
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show servers, labels, functions, workers and runs in flight",
+		Long: "Show servers, labels, functions, workers and runs in flight.\n\n" +
+			"Asks the balancer of --balancer or WHISKAWAY_BALANCER, with the admin token of --token,\n" +
+			"WHISKAWAY_TOKEN or WHISKAWAY_TOKEN_FILE. Without these it asks this machine's own\n" +
+			"platform or balancer, whose data directory --data names.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.balancer, "balancer", os.Getenv("WHISKAWAY_BALANCER"), "the balancer's URL")
+	f.StringVar(&c.token, "token", "", "its admin token")
+	f.StringVar(&c.data, "data", "", "the data directory of a platform or balancer on this machine")
+	f.BoolVar(&c.asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func (c *statusCommand) run(ctx context.Context, w io.Writer) error {
+	url, token, err := c.whom()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	status, err := askStatus(ctx, url, token)
+	if err != nil {
+		return fmt.Errorf("asking %s: %w", url, err)
+	}
+	if c.asJSON {
+		return json.NewEncoder(w).Encode(status)
+	}
+	return printStatus(w, status)
+}
+
+// whom returns the URL and the token of the balancer to ask.
+func (c *statusCommand) whom() (url, token string, err error) {
+	if c.balancer != "" && c.data == "" {
+		token, err := secretOf(c.token, "")
+		if err == nil && token == "" {
+			token, err = secretOf(os.Getenv("WHISKAWAY_TOKEN"), "WHISKAWAY_TOKEN_FILE")
+		}
+		if err == nil && token == "" {
+			err = errors.New("the admin token is missing: give --token or WHISKAWAY_TOKEN; the balancer keeps it in its data directory, tokens/admin")
+		}
+		return c.balancer, token, err
+	}
+	dir, err := dataDir(c.data, "standalone")
+	if err != nil {
+		return "", "", err
+	}
+	address, err := os.ReadFile(filepath.Join(dir, addressFile))
+	if err != nil {
+		return "", "", fmt.Errorf("no platform or balancer keeps its data in %s; start `whiskaway standalone`, or say whom to ask with --balancer or --data", dir)
+	}
+	admin, err := os.ReadFile(filepath.Join(dir, "tokens", "admin"))
+	if err != nil {
+		return "", "", fmt.Errorf("reading the admin token: %w", err)
+	}
+	return strings.TrimSpace(string(address)), strings.TrimSpace(string(admin)), nil
+}
+
+// settle is how long a status is watched before it is shown. A server tells
+// changes at most ten times a second, and a balancer passes them on at most ten
+// times a second, so what happened before the question is known after it.
+const settle = 250 * time.Millisecond
+
+func askStatus(ctx context.Context, url, token string) (function.Status, error) {
+	client, err := wire.NewClient(wire.ClientConfig{URL: url, Token: token})
+	if err != nil {
+		return function.Status{}, err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var status function.Status
+	seen := false
+	err = client.Watch(ctx, func(s function.Status) error {
+		if !seen {
+			time.AfterFunc(settle, cancel)
+		}
+		status, seen = s, true
+		return nil
+	})
+	if !seen {
+		return function.Status{}, err
+	}
+	return complete(status), nil
+}
+
+// complete makes lists of what is missing, so that JSON has no null.
+func complete(s function.Status) function.Status {
+	if s.Servers == nil {
+		s.Servers = []function.ServerStatus{}
+	}
+	if s.Functions == nil {
+		s.Functions = []function.FunctionStatus{}
+	}
+	for i := range s.Servers {
+		v := &s.Servers[i]
+		v.Labels, v.Kinds, v.Walls, v.GPUs = orEmpty(v.Labels), orEmpty(v.Kinds), orEmpty(v.Walls), orEmpty(v.GPUs)
+	}
+	for i := range s.Functions {
+		s.Functions[i].Labels = orEmpty(s.Functions[i].Labels)
+	}
+	return s
+}
+
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func printStatus(w io.Writer, s function.Status) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	names := map[string]string{}
+	fmt.Fprintln(t, "SERVER\tLABELS\tKINDS\tWORKERS\tRUNNING\tQUEUED\tMEMORY\tGPU")
+	for _, v := range s.Servers {
+		names[v.ID] = v.Name
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\n", nameOf(v), orDash(strings.Join(v.Labels, " ")), kindsOf(v.Kinds),
+			v.Workers, v.Running, v.Queued, memoryOf(v.Memory), gpusOf(v.GPUs))
+	}
+	if len(s.Servers) == 0 {
+		fmt.Fprintln(t, "no server is connected")
+	}
+	fmt.Fprintln(t, "\nFUNCTION\tKIND\tMAIN\tNEEDS\tSERVER\tSTATE\tWORKERS\tIDLE\tRUNNING\tQUEUED\tRUNS")
+	for _, f := range s.Functions {
+		fmt.Fprintf(t, "/%s/%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\n", f.Namespace, f.Action, f.Kind, f.Main,
+			orDash(strings.Join(f.Labels, " ")), names[f.Server], f.State, f.Workers, f.Idle, f.Running, f.Queued, f.Runs)
+	}
+	if len(s.Functions) == 0 {
+		fmt.Fprintln(t, "no function is known")
+	}
+	return t.Flush()
+}
+
+func nameOf(v function.ServerStatus) string {
+	if v.Draining {
+		return v.Name + " (draining)"
+	}
+	return v.Name
+}
+
+func kindsOf(kinds []function.Kind) string {
+	words := make([]string, len(kinds))
+	for i, k := range kinds {
+		words[i] = k.Name
+		if k.Version != "" {
+			words[i] += " (" + k.Version + ")"
+		}
+	}
+	return orDash(strings.Join(words, ", "))
+}
+
+func memoryOf(m function.Memory) string {
+	return fmt.Sprintf("%d of %d MB", m.Used>>20, m.Budget>>20)
+}
+
+func gpusOf(gpus []function.GPU) string {
+	if len(gpus) == 0 {
+		return "no GPU"
+	}
+	words := make([]string, len(gpus))
+	for i, g := range gpus {
+		words[i] = fmt.Sprintf("%s (%d MB)", g.Name, g.Memory.Budget>>20)
+	}
+	return strings.Join(words, ", ")
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

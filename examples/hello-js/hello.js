@@ -1,0 +1,5 @@
+function main(args) {
+  const name = args.name || "world";
+  console.log("greeting", name);
+  return { greeting: `Hello, ${name}!`, node: process.version };
+}

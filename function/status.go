@@ -1,0 +1,65 @@
+package function
+
+// A Status is what a host holds and how busy it is. A balancer's is the sum of
+// its servers' statuses, so a balancer looks like one big host.
+type Status struct {
+	Servers   []ServerStatus   `json:"servers"`   // connected ones only
+	Functions []FunctionStatus `json:"functions"` // one entry for each function and server
+}
+
+// A ServerStatus describes one server.
+type ServerStatus struct {
+	ID       string   `json:"id"`   // stays the same over restarts
+	Name     string   `json:"name"` // for people; the host's name unless said otherwise
+	Version  string   `json:"version"`
+	OS       string   `json:"os"`
+	Arch     string   `json:"arch"`
+	Labels   []string `json:"labels"` // sorted
+	Kinds    []Kind   `json:"kinds"`
+	Walls    []string `json:"walls"` // what keeps functions apart there, in words
+	CPUs     int      `json:"cpus"`
+	Memory   Memory   `json:"memory"`
+	GPUs     []GPU    `json:"gpus"`
+	Workers  int      `json:"workers"`
+	Running  int      `json:"running"` // runs in flight
+	Queued   int      `json:"queued"`  // runs that wait for a worker
+	Draining bool     `json:"draining,omitempty"`
+	Uptime   int64    `json:"uptime"` // seconds
+}
+
+// A Kind is a language that a server can run.
+type Kind struct {
+	Name    string `json:"name"`    // "python:3"
+	Version string `json:"version"` // the interpreter's, "3.11.7"
+}
+
+// Memory is a budget and what is taken of it, in bytes.
+type Memory struct {
+	Budget int64 `json:"budget"`
+	Used   int64 `json:"used"`
+}
+
+// A GPU is one graphics processor.
+type GPU struct {
+	UUID   string `json:"uuid"`
+	Name   string `json:"name"`
+	Memory Memory `json:"memory"`
+}
+
+// A FunctionStatus describes one function on one server.
+type FunctionStatus struct {
+	ID        ID       `json:"id"`
+	Server    string   `json:"server"` // the ServerStatus.ID that holds it
+	Namespace string   `json:"namespace"`
+	Action    string   `json:"action"`
+	Kind      string   `json:"kind"`
+	Main      string   `json:"main"`
+	Labels    []string `json:"labels"`
+	State     string   `json:"state"` // "starting", "ready" or "failed"
+	Workers   int      `json:"workers"`
+	Idle      int      `json:"idle"`
+	Running   int      `json:"running"`
+	Queued    int      `json:"queued"`
+	Leases    int      `json:"leases"`
+	Runs      int64    `json:"runs"` // ended ones, since the server knows it
+}

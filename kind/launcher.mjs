@@ -1,0 +1,336 @@
+// Runs one JavaScript function for Whiskaway. See worker/protocol.md.
+//
+//     node launcher.mjs text|package FILE NAME
+//
+// loads FILE, then calls its function NAME for each run that arrives on stdin,
+// and answers on file descriptor 3.
+
+import { AsyncLocalStorage } from 'node:async_hooks'
+import fs from 'node:fs'
+import { createRequire } from 'node:module'
+import net from 'node:net'
+import path from 'node:path'
+import { Readable } from 'node:stream'
+import { pathToFileURL } from 'node:url'
+import v8 from 'node:v8'
+import vm from 'node:vm'
+
+const RUN = 3, END = 0, STDOUT = 1, STDERR = 2, RESULT = 3
+const HEADER = 12 // stream, three zeros, length, run
+const OUT = 3
+const EMPTY = Buffer.alloc(0)
+
+async function main () {
+  const [form, file, name] = process.argv.splice(2)
+  process.argv[1] = file
+  const concurrency = Number(process.env.WHISKAWAY_CONCURRENCY ?? 1)
+  delete process.env.WHISKAWAY_CONCURRENCY
+  // The function's own stdin is empty; the real one is ours.
+  Object.defineProperty(process, 'stdin', { get: () => Readable.from([]) })
+  let func
+  try {
+    func = find(await load(form, file, name), name)
+  } catch (e) {
+    printError(e)
+    writeAll(Buffer.from(toJSON({ ok: false, error: describe(e) }) + '\n'))
+    process.exit(1)
+  }
+  writeAll(Buffer.from(`{"ok":true,"whiskaway":1,"concurrency":${concurrency}}\n`))
+  serve(concurrency > 1 ? overlapping(func) : oneByOne(func))
+}
+
+// Loading
+
+class Missing extends Error {}
+
+async function load (form, file, name) {
+  if (form === 'package') return import(pathToFileURL(file))
+  const text = fs.readFileSync(file, 'utf8')
+  try {
+    return compile(text, file, name)
+  } catch (e) {
+    if (!isModuleSyntax(e)) throw e
+    return import(pathToFileURL(file.replace(/\.cjs$/, '.mjs')))
+  }
+}
+
+// compile loads text as a CommonJS module, whose function needs no export.
+function compile (text, file, name) {
+  const found = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name)
+    ? `\n;module.found = typeof ${name} === 'undefined' ? undefined : ${name}`
+    : ''
+  const parameters = ['exports', 'require', 'module', '__filename', '__dirname']
+  const options = { filename: file, importModuleDynamically: vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER }
+  vm.compileFunction(text, parameters, options) // so that a syntax error shows the function's own lines
+  const run = vm.compileFunction(text + found, parameters, options)
+  const module = { exports: {}, filename: file }
+  run.call(module.exports, module.exports, createRequire(file), module, file, path.dirname(file))
+  return { default: module.exports, [name]: module.found }
+}
+
+function isModuleSyntax (e) {
+  return e instanceof SyntaxError &&
+    /import statement outside a module|Unexpected token 'export'|import\.meta|await is only valid|Cannot use 'import/.test(e.message)
+}
+
+function find (loaded, name) {
+  const candidates = [loaded[name], loaded.default?.[name], name === 'main' ? loaded.default : undefined]
+  const func = candidates.find(f => typeof f === 'function')
+  if (func) return func
+  const names = new Set([...Object.keys(loaded), ...Object.keys(loaded.default ?? {})])
+  const callable = [...names].filter(n => typeof (loaded[n] ?? loaded.default?.[n]) === 'function')
+  throw new Missing(`The action does not have a function named '${name}'; it exports ${callable.join(', ') || 'none'}.`)
+}
+
+// Frames
+
+// serve cuts the input into frames. What arrives is kept in pieces until a
+// frame is whole, so that a large one is joined only once.
+function serve (start) {
+  let pieces = [], have = 0, need = HEADER
+  const input = new net.Socket({ fd: 0, readable: true, writable: false })
+  input.on('end', () => process.exit(0)) // the server is gone
+  input.on('error', () => process.exit(0))
+  input.on('data', chunk => {
+    pieces.push(chunk)
+    have += chunk.length
+    while (have >= need) {
+      let data = pieces.length === 1 ? pieces[0] : Buffer.concat(pieces)
+      need = HEADER
+      while (data.length >= HEADER) {
+        const end = HEADER + data.readUInt32BE(4)
+        if (data.length < end) {
+          need = end
+          break
+        }
+        if (data[0] === RUN) start(data.readUInt32BE(8), data.toString('utf8', HEADER, end))
+        data = data.subarray(end)
+      }
+      pieces = data.length ? [data] : []
+      have = data.length
+    }
+  })
+}
+
+// writeFrame writes a frame of a run, and its end frame where there is one, with a single call.
+function writeFrame (stream, run, text, end) {
+  const size = Buffer.byteLength(text)
+  const endSize = end === undefined ? 0 : HEADER + end.length
+  const data = Buffer.allocUnsafe(HEADER + size + endSize)
+  putHeader(data, 0, stream, run, size)
+  data.write(text, HEADER)
+  if (end !== undefined) {
+    putHeader(data, HEADER + size, END, run, end.length)
+    data.set(end, HEADER + size + HEADER)
+  }
+  writeAll(data)
+}
+
+function putHeader (data, at, stream, run, size) {
+  data.writeUInt32BE(stream << 24 >>> 0, at)
+  data.writeUInt32BE(size, at + 4)
+  data.writeUInt32BE(run, at + 8)
+}
+
+function writeAll (data) {
+  for (let at = 0; at < data.length;) at += fs.writeSync(OUT, data, at)
+}
+
+// One run
+
+// handle calls the function and writes its answer.
+async function handle (run, fields, func) {
+  let text
+  try {
+    const value = fields.value ?? {}
+    let result = func(value)
+    if (typeof result?.then === 'function') result = await result
+    if (isIterator(result)) return await sendItems(run, result)
+    text = answer(result)
+  } catch (e) {
+    text = failure(e)
+  }
+  flush(run)
+  writeFrame(RESULT, run, text, EMPTY)
+}
+
+function answer (result) {
+  return toJSON(result === undefined ? {} : result) ?? 'null' // a function, say, has no JSON
+}
+
+// failure prints what was thrown, and returns the result that tells it. What
+// is not an Error is the function's own error object, as OpenWhisk has it.
+function failure (e) {
+  printError(e)
+  try {
+    return toJSON({ error: e instanceof Error || e === undefined ? describe(e) : e })
+  } catch {
+    return toJSON({ error: describe(e) })
+  }
+}
+
+function isIterator (result) {
+  return result !== null && typeof result === 'object' &&
+    (typeof result[Symbol.asyncIterator] === 'function' ||
+      (typeof result[Symbol.iterator] === 'function' && typeof result.next === 'function'))
+}
+
+const streamEnd = Buffer.from('{"stream":true}')
+
+// sendItems writes each item as it comes. An exception becomes the last item.
+async function sendItems (run, items) {
+  try {
+    for await (const item of items) {
+      const text = toJSON(item) ?? 'null'
+      flush(run)
+      writeFrame(RESULT, run, text)
+    }
+  } catch (e) {
+    const text = failure(e)
+    flush(run)
+    return writeFrame(RESULT, run, text, streamEnd)
+  }
+  flush(run)
+  const end = Buffer.alloc(HEADER + streamEnd.length)
+  putHeader(end, 0, END, run, streamEnd.length)
+  end.set(streamEnd, HEADER)
+  writeAll(end)
+}
+
+function describe (e) {
+  if (e instanceof Missing) return e.message
+  return e instanceof Error ? String(e) : `An error has occurred: ${String(e)}`
+}
+
+// printError prints a stack without our own frames.
+function printError (e) {
+  if (e instanceof Missing || typeof e?.stack !== 'string') {
+    console.error(e instanceof Missing ? e.message : e)
+    return
+  }
+  const ours = line => line.includes(import.meta.url) || /^ +at .*node:/.test(line)
+  console.error(e.stack.split('\n').filter(line => !ours(line)).join('\n'))
+}
+
+// JSON. A Number cannot hold integers beyond 2^53, so those arrive as BigInt,
+// and a BigInt leaves as the integer that it is, whoever calls JSON.stringify.
+
+v8.setFlagsFromString('--harmony-json-parse-with-source') // on by itself from Node.js 21 on
+const { rawJSON } = vm.runInNewContext('JSON')
+const mark = `bigint ${Math.random()} `
+const marked = new RegExp(`"${mark}(-?\\d+)"`, 'g')
+Object.defineProperty(BigInt.prototype, 'toJSON', { // eslint-disable-line no-extend-native
+  value () { return rawJSON ? rawJSON(String(this)) : mark + this },
+  configurable: true,
+  writable: true
+})
+
+function toJSON (value) {
+  const text = JSON.stringify(value)
+  return rawJSON ? text : text?.replace(marked, '$1')
+}
+
+const manyDigits = /\d{16}/
+const stringOrNumber = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g
+
+function parse (text) {
+  if (!manyDigits.test(text)) return JSON.parse(text)
+  let found = false
+  const safe = text.replace(stringOrNumber, token => {
+    if (token[0] === '"' || /[.eE]/.test(token) || Number.isSafeInteger(Number(token))) return token
+    found = true
+    return `"${mark}${token}"`
+  })
+  if (!found) return JSON.parse(text)
+  return JSON.parse(safe, (_, value) =>
+    typeof value === 'string' && value.startsWith(mark) ? BigInt(value.slice(mark.length)) : value)
+}
+
+// fieldsOf parses a run's body, or answers that it cannot be parsed.
+function fieldsOf (run, body) {
+  try {
+    return parse(body)
+  } catch (e) {
+    writeFrame(RESULT, run, failure(e), EMPTY)
+  }
+}
+
+// variables are the fields of a run's body as environment variables.
+function variables (fields) {
+  const vars = {}
+  for (const name in fields) {
+    if (name === 'value') continue
+    const value = fields[name]
+    vars['__OW_' + name.toUpperCase()] = typeof value === 'string' ? value : toJSON(value)
+  }
+  return vars
+}
+
+// One run at a time. Output goes straight to the pipes: on them, writes of
+// process.stdout and process.stderr are synchronous.
+
+let flush = () => {}
+
+function oneByOne (func) {
+  let current = {}
+  const setFields = fields => {
+    const next = variables(fields)
+    for (const name in current) if (!(name in next)) delete process.env[name]
+    for (const name in next) if (current[name] !== next[name]) process.env[name] = next[name]
+    current = next
+  }
+  return (run, body) => {
+    const fields = fieldsOf(run, body)
+    if (!fields) return
+    setFields(fields)
+    handle(run, fields, func)
+  }
+}
+
+// Runs that overlap. Each has a context of its own, which its promises and
+// timers keep; output and variables are found by it.
+
+function overlapping (func) {
+  const context = new AsyncLocalStorage()
+  const streams = [tag(process.stdout, STDOUT, context), tag(process.stderr, STDERR, context)]
+  flush = run => streams.forEach(s => s.flush(run))
+  process.env = new Proxy(process.env, {
+    get: (env, name) => context.getStore()?.vars[name] ?? env[name],
+    has: (env, name) => name in (context.getStore()?.vars ?? {}) || name in env,
+    ownKeys: env => [...new Set([...Reflect.ownKeys(env), ...Object.keys(context.getStore()?.vars ?? {})])],
+    getOwnPropertyDescriptor: (env, name) => {
+      const value = context.getStore()?.vars[name] ?? env[name]
+      return value === undefined ? undefined : { value, enumerable: true, configurable: true, writable: true }
+    }
+  })
+  return (run, body) => {
+    const fields = fieldsOf(run, body)
+    if (fields) context.run({ run, vars: variables(fields) }, handle, run, fields, func)
+  }
+}
+
+// tag makes a stream's whole lines carry the run that wrote them.
+function tag (plain, stream, context) {
+  const pending = new Map()
+  const original = plain.write.bind(plain)
+  plain.write = (chunk, encoding, done) => {
+    const run = context.getStore()?.run
+    if (run === undefined) return original(chunk, encoding, done)
+    const text = (pending.get(run) ?? '') + (typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString())
+    const cut = text.lastIndexOf('\n') + 1
+    if (cut) writeFrame(stream, run, text.slice(0, cut))
+    pending.set(run, text.slice(cut))
+    const callback = typeof encoding === 'function' ? encoding : done
+    if (callback) process.nextTick(callback)
+    return true
+  }
+  return {
+    flush (run) {
+      const rest = pending.get(run)
+      pending.delete(run)
+      if (rest) writeFrame(stream, run, rest)
+    }
+  }
+}
+
+main()

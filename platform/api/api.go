@@ -1,0 +1,172 @@
+package api
+
+import (
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/whiskaway/whiskaway/platform/controller"
+	"github.com/whiskaway/whiskaway/platform/store"
+)
+
+// prefix is where the API lies.
+const prefix = "/api/v1"
+
+// API is the handler.
+type API struct {
+	controller *controller.Controller
+	log        *slog.Logger
+	build      string
+}
+
+// New returns the handler. build is the date of the build, "2026-…": clients look
+// whether it begins with "20".
+func New(c *controller.Controller, build string, log *slog.Logger) *API {
+	return &API{controller: c, log: log, build: build}
+}
+
+// A request is one that is on its way through the API.
+type request struct {
+	*http.Request
+	w           http.ResponseWriter
+	by          controller.Identity
+	transaction string
+	namespace   string   // resolved
+	rest        []string // of the path, after the collection
+	query       url.Values
+}
+
+// ServeHTTP answers.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q := &request{Request: r, w: w, transaction: transactionID(r), query: r.URL.Query()}
+	h := w.Header()
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent")
+	h.Set("Access-Control-Allow-Methods", "GET, DELETE, POST, PUT, HEAD")
+	h.Set("X-Request-ID", q.transaction)
+	rep, err := a.route(q)
+	if err != nil {
+		rep = a.refusal(q, err)
+	}
+	rep.write(w)
+}
+
+func (a *API) refusal(q *request, err error) reply {
+	var refused *controller.Error
+	if !errors.As(err, &refused) {
+		if q.Context().Err() == nil {
+			a.log.Error("a request failed", "method", q.Method, "path", q.URL.Path, "transaction", q.transaction, "error", err)
+		}
+		refused = controller.Refuse(http.StatusInternalServerError, "There was an internal server error.")
+		if errors.Is(err, store.ErrDiskFull) {
+			refused.Message = "The disk of the platform is full; its operator must make room."
+		}
+	}
+	if refused.Status == http.StatusUnauthorized {
+		q.w.Header().Set("WWW-Authenticate", `Basic realm="whisk rest service"`)
+	}
+	return reply{refused.Status, map[string]string{"error": refused.Message, "code": q.transaction}}
+}
+
+// transactions are the ids that a caller may choose.
+var transactions = regexp.MustCompile(`\A[\w.:-]{1,128}\z`)
+
+func transactionID(r *http.Request) string {
+	if id := r.Header.Get("X-Request-ID"); transactions.MatchString(id) {
+		return id
+	}
+	return rand.Text()
+}
+
+// collections are what a namespace has.
+var collections = map[string]func(*API, *request) (reply, error){
+	"actions":     (*API).actions,
+	"activations": (*API).activations,
+	"triggers":    (*API).triggers,
+	"rules":       (*API).rules,
+	"packages":    (*API).packages,
+	"limits":      (*API).limits,
+}
+
+func (a *API) route(q *request) (reply, error) {
+	if q.Method == http.MethodOptions {
+		return reply{status: http.StatusOK}, nil
+	}
+	path := q.URL.EscapedPath()
+	switch {
+	case path == "/" && q.Method == http.MethodGet:
+		return a.describe()
+	case strings.TrimSuffix(path, "/") == prefix && q.Method == http.MethodGet:
+		return a.version()
+	}
+	if err := a.authenticate(q); err != nil {
+		return reply{}, err
+	}
+	segments, err := split(strings.TrimPrefix(path, prefix+"/"))
+	if err != nil || !strings.HasPrefix(path, prefix+"/") {
+		return reply{}, notFound()
+	}
+	switch {
+	case segments[0] == "web":
+		return reply{}, controller.Refuse(http.StatusBadRequest, "Web actions are not supported yet.")
+	case segments[0] != "namespaces":
+		return reply{}, notFound()
+	case len(segments) == 1 || len(segments) == 2 && segments[1] == "":
+		return a.namespaces(q)
+	case len(segments) < 3 || collections[segments[2]] == nil:
+		return reply{}, notFound()
+	}
+	if q.namespace, err = q.by.Resolve(segments[1]); err != nil {
+		return reply{}, err
+	}
+	q.rest = segments[3:]
+	return collections[segments[2]](a, q)
+}
+
+func split(path string) ([]string, error) {
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		text, err := url.PathUnescape(s)
+		if err != nil {
+			return nil, err
+		}
+		segments[i] = text
+	}
+	return segments, nil
+}
+
+func (a *API) authenticate(q *request) (err error) {
+	uuid, key, ok := q.BasicAuth()
+	if !ok {
+		return controller.Refuse(http.StatusUnauthorized, "The resource requires authentication, which was not supplied with the request")
+	}
+	q.by, err = a.controller.Authenticate(q.Context(), uuid, key)
+	return err
+}
+
+func notFound() error {
+	return controller.Refuse(http.StatusNotFound, "The requested resource does not exist.")
+}
+
+// notAllowed is the answer to a method that a resource does not know.
+func notAllowed(supported ...string) error {
+	return controller.Refuse(http.StatusMethodNotAllowed, "HTTP method not allowed, supported methods: %s", strings.Join(supported, ", "))
+}
+
+// isList says that the path names the collection, not a member.
+func (q *request) isList() bool { return len(q.rest) == 0 || len(q.rest) == 1 && q.rest[0] == "" }
+
+// name returns the member that the path names.
+func (q *request) name() (controller.Name, error) { return q.by.Name(q.namespace, q.rest...) }
+
+// simpleName is name for collections that have no packages.
+func (q *request) simpleName() (controller.Name, error) {
+	if len(q.rest) != 1 {
+		return controller.Name{}, notFound()
+	}
+	return q.name()
+}

@@ -1,0 +1,132 @@
+package controller
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/whiskaway/whiskaway/platform/bus"
+	"github.com/whiskaway/whiskaway/platform/store"
+)
+
+// Config is what a controller works with.
+type Config struct {
+	// Name is the controller's own: where invokers answer to.
+	Name   string
+	Limits Limits
+	Kinds  []Kind
+}
+
+// Controller answers for the entities, and sends invocations on their way.
+type Controller struct {
+	cfg      Config
+	log      *slog.Logger
+	store    store.Store
+	runs     bus.Topic[*bus.Run]
+	subjects subjects
+	resolved resolvedActions
+	waiters  waiters
+
+	replies bus.Subscription[*bus.Completed]
+	stop    context.CancelFunc
+	tasks   sync.WaitGroup
+}
+
+// New starts a controller that publishes to runs and hears of ends on completed.
+func New(cfg Config, st store.Store, runs bus.Topic[*bus.Run], completed bus.Topic[*bus.Completed], log *slog.Logger) (*Controller, error) {
+	replies, err := completed.Subscribe()
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	c := &Controller{
+		cfg: cfg, log: log, store: st, runs: runs, replies: replies, stop: stop,
+		subjects: subjects{store: st},
+		waiters:  waiters{byID: map[string]chan *bus.Completed{}},
+	}
+	c.tasks.Go(func() { c.hear(ctx) })
+	return c, nil
+}
+
+// Limits returns what actions and requests may ask for.
+func (c *Controller) Limits() Limits { return c.cfg.Limits }
+
+// Kinds returns the kinds that actions may have.
+func (c *Controller) Kinds() []Kind { return c.cfg.Kinds }
+
+// Close hears of no more ends but those in unheard. Who still waits then learns
+// only the activation's id.
+func (c *Controller) Close(unheard []bus.Message[*bus.Completed]) error {
+	c.stop()
+	c.tasks.Wait()
+	for _, m := range unheard {
+		c.waiters.tell(m.Body)
+	}
+	c.waiters.dismiss()
+	return c.replies.Close()
+}
+
+// hear hands each end to who waits for it.
+func (c *Controller) hear(ctx context.Context) {
+	for {
+		d, err := c.replies.Receive(ctx)
+		if err != nil {
+			if ctx.Err() == nil && !errors.Is(err, bus.ErrClosed) {
+				c.log.Error("hearing of activations' ends", "error", err)
+			}
+			return
+		}
+		c.waiters.tell(d.Body)
+		d.Ack()
+	}
+}
+
+// waiters are the blocking calls in flight.
+type waiters struct {
+	mu   sync.Mutex
+	byID map[string]chan *bus.Completed
+}
+
+func (w *waiters) add(id string) <-chan *bus.Completed {
+	ch := make(chan *bus.Completed, 1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.byID[id] = ch
+	return ch
+}
+
+func (w *waiters) remove(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.byID, id)
+}
+
+func (w *waiters) tell(done *bus.Completed) {
+	w.mu.Lock()
+	ch := w.byID[done.ActivationID]
+	delete(w.byID, done.ActivationID)
+	w.mu.Unlock()
+	if ch != nil {
+		ch <- done // there is room for one, and only one comes
+	}
+}
+
+// dismiss ends all waits.
+func (w *waiters) dismiss() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, ch := range w.byID {
+		close(ch)
+		delete(w.byID, id)
+	}
+}
+
+// newActivationID returns 32 random hex digits.
+func newActivationID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}

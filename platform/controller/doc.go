@@ -1,0 +1,11 @@
+// Package controller knows what OpenWhisk's words mean: actions, triggers, rules
+// and packages, who may use them, and what an invocation is. It is what package
+// api puts before the world.
+//
+// An invocation becomes a bus.Run with its parameters merged; an invoker takes
+// it from there and tells the end on the controller's own topic.
+//
+// What must hold here: parameters reach the action as they were written, digit
+// by digit; one namespace never sees another's; no key is kept or logged; every
+// wait ends at a deadline.
+package controller

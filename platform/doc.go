@@ -1,0 +1,12 @@
+// Package platform is the OpenWhisk-compatible platform in one process: the
+// REST API, a controller, an invoker, the queue between them, and the store.
+//
+//	api -> controller -> bus -> invoker -> a runtime's /init and /run
+//	            \________ store ________/
+//
+// It speaks to runtimes over HTTP like any OpenWhisk and knows nothing of what
+// lies behind them: it imports nothing of Whiskaway but its own rooms.
+//
+// What must hold here: there is no well-known key; the key in clear is in one file
+// that only its owner may read; state survives a restart; Close leaves no process.
+package platform

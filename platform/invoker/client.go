@@ -1,0 +1,123 @@
+package invoker
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// errNotStarted says that a request certainly never reached the container.
+var errNotStarted = errors.New("no connection to the container")
+
+// reuseWithin is how long an idle connection is used again: far shorter than any
+// runtime keeps one, so that no run is written into a connection that is being closed.
+const reuseWithin = time.Second
+
+// A client speaks HTTP/1.1 to one container, one request at a time, on one
+// connection. net/http's client would put two more goroutines and two hand-overs
+// between the question and its answer.
+type client struct {
+	addr  string
+	conn  net.Conn // nil: none
+	br    *bufio.Reader
+	since time.Time // when conn became idle
+}
+
+// An answer is what a container said.
+type answer struct {
+	status    int
+	header    http.Header
+	length    int64 // as announced; -1: not announced
+	body      []byte
+	truncated bool // body is only the beginning
+}
+
+// post sends body (in parts) and reads at most limit bytes of the answer. When
+// ctx ends, the connection is cut. The error wraps errNotStarted when no
+// connection could be made.
+func (c *client) post(ctx context.Context, path string, limit int64, body ...[]byte) (answer, error) {
+	if err := c.connect(ctx); err != nil {
+		return answer{}, fmt.Errorf("%w: %w", errNotStarted, cmp.Or(ctx.Err(), err))
+	}
+	conn := c.conn
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	ans, keep, err := c.exchange(path, limit, body)
+	if !stop() || err != nil || !keep {
+		c.close()
+	}
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	c.since = time.Now()
+	return ans, err
+}
+
+func (c *client) connect(ctx context.Context) error {
+	if c.conn != nil && time.Since(c.since) < reuseWithin && !peerClosed(c.conn) {
+		return nil
+	}
+	c.close()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", c.addr)
+	if err != nil {
+		return err
+	}
+	c.conn, c.br = conn, bufio.NewReader(conn)
+	return nil
+}
+
+func (c *client) exchange(path string, limit int64, body [][]byte) (ans answer, keep bool, err error) {
+	if err := c.send(path, body); err != nil {
+		return ans, false, err
+	}
+	resp, err := http.ReadResponse(c.br, nil)
+	for err == nil && resp.StatusCode < 200 {
+		resp, err = http.ReadResponse(c.br, nil)
+	}
+	if err != nil {
+		return ans, false, err
+	}
+	defer resp.Body.Close()
+	ans = answer{status: resp.StatusCode, header: resp.Header, length: resp.ContentLength}
+	if ans.length < 0 {
+		return ans, false, nil // not allowed: nobody will look at the body
+	}
+	ans.body = make([]byte, min(ans.length, limit))
+	if _, err := io.ReadFull(resp.Body, ans.body); err != nil {
+		return ans, false, err
+	}
+	ans.truncated = ans.length > limit
+	return ans, !ans.truncated && !resp.Close, nil
+}
+
+func (c *client) send(path string, body [][]byte) error {
+	length := 0
+	for _, part := range body {
+		length += len(part)
+	}
+	head := make([]byte, 0, 256)
+	head = append(head, "POST "...)
+	head = append(head, path...)
+	head = append(head, " HTTP/1.1\r\nHost: "...)
+	head = append(head, c.addr...)
+	head = append(head, "\r\nUser-Agent: whiskaway-invoker\r\nContent-Type: application/json\r\nContent-Length: "...)
+	head = strconv.AppendInt(head, int64(length), 10)
+	head = append(head, "\r\n\r\n"...)
+	all := append(net.Buffers{head}, body...)
+	_, err := all.WriteTo(c.conn) // one writev
+	return err
+}
+
+func (c *client) close() {
+	if c.conn != nil {
+		c.conn.Close()
+		c.conn = nil
+	}
+}

@@ -1,0 +1,38 @@
+package invoker
+
+import (
+	"context"
+	"io"
+)
+
+// A Driver starts containers: things with an address that serve /init and /run.
+type Driver interface {
+	// Start returns when the container can be reached. When ctx ends first,
+	// nothing is left of it.
+	Start(ctx context.Context, spec Spec) (Container, error)
+}
+
+// A Spec says what container is wanted.
+type Spec struct {
+	Name   string            // for people and for the driver's own lists; unique
+	Kind   string            // "python:3"
+	Memory int               // megabytes
+	Env    map[string]string // of the container itself, beside the driver's own
+}
+
+// A Container is one running runtime.
+type Container interface {
+	// Addr returns "host:port", where it serves HTTP.
+	Addr() string
+	// Logs returns what it prints. Both must be read to their end, which comes
+	// after the container's, and closed. Close also ends a Read that waits.
+	Logs() (stdout, stderr io.ReadCloser)
+	// Pause freezes it while nothing is asked of it; Resume ends that. A driver
+	// may do nothing.
+	Pause(ctx context.Context) error
+	Resume(ctx context.Context) error
+	// Kill ends it and returns when it is gone, or when ctx ends.
+	Kill(ctx context.Context) error
+	// Done is closed when it ended, by itself or by Kill.
+	Done() <-chan struct{}
+}

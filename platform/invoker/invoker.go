@@ -1,0 +1,168 @@
+package invoker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/whiskaway/whiskaway/platform/bus"
+	"github.com/whiskaway/whiskaway/platform/store"
+)
+
+// Config bounds an invoker. A zero field takes the default.
+type Config struct {
+	Memory    int           // megabytes that all containers together may have; 0: 4096
+	Idle      time.Duration // after which an idle container is removed; 0: 5 minutes
+	WaitLimit time.Duration // how long a run may wait for its container; 0: 60 s
+	LogWait   time.Duration // how long to wait for a guard line; 0: 2 s
+	MaxResult int64         // bytes of a result; 0: 1 MB
+	InFlight  int           // how many runs it takes from the queue at a time; 0: 1024
+}
+
+func (c Config) withDefaults() Config {
+	if c.Memory == 0 {
+		c.Memory = 4096
+	}
+	if c.Idle == 0 {
+		c.Idle = 5 * time.Minute
+	}
+	if c.WaitLimit == 0 {
+		c.WaitLimit = time.Minute
+	}
+	if c.LogWait == 0 {
+		c.LogWait = 2 * time.Second
+	}
+	if c.MaxResult == 0 {
+		c.MaxResult = 1 << 20
+	}
+	if c.InFlight == 0 {
+		c.InFlight = 1024
+	}
+	return c
+}
+
+// Completions is where an invoker tells that an activation ended: the topic of
+// the controller that asked.
+type Completions func(controller string) bus.Topic[*bus.Completed]
+
+// Invoker runs what it takes from a topic.
+type Invoker struct {
+	cfg     Config
+	log     *slog.Logger
+	store   store.Store
+	pool    *pool
+	replies Completions
+
+	runs     bus.Subscription[*bus.Run]
+	stop     context.CancelFunc // ends the taking of runs
+	kill     context.CancelFunc // ends the runs
+	inFlight chan struct{}
+	taking   sync.WaitGroup
+	running  sync.WaitGroup
+}
+
+// New starts an invoker that takes runs from topic.
+func New(cfg Config, driver Driver, st store.Store, topic bus.Topic[*bus.Run], replies Completions, log *slog.Logger) (*Invoker, error) {
+	runs, err := topic.Subscribe()
+	if err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	v := &Invoker{
+		cfg: cfg, log: log, store: st, replies: replies, runs: runs,
+		pool:     newPool(driver, cfg.Memory, cfg.Idle, log),
+		inFlight: make(chan struct{}, cfg.InFlight),
+	}
+	takeCtx, stop := context.WithCancel(context.Background())
+	runCtx, kill := context.WithCancel(context.Background())
+	v.stop, v.kill = stop, kill
+	v.taking.Go(func() { v.take(takeCtx, runCtx) })
+	return v, nil
+}
+
+// Containers returns how many containers are idle and busy just now.
+func (v *Invoker) Containers() (idle, busy int) { return v.pool.counts() }
+
+// Close takes no more runs, waits for those in flight until ctx ends, cancels
+// the rest, and removes all containers.
+func (v *Invoker) Close(ctx context.Context) error {
+	v.stop()
+	v.taking.Wait()
+	done := make(chan struct{})
+	go func() {
+		v.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		v.kill()
+		<-done
+	}
+	v.kill()
+	v.pool.close()
+	return v.runs.Close()
+}
+
+// take hands each run to a goroutine of its own, a bounded number at a time.
+func (v *Invoker) take(ctx, runCtx context.Context) {
+	for {
+		select {
+		case v.inFlight <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		d, err := v.runs.Receive(ctx)
+		if err != nil {
+			<-v.inFlight
+			if ctx.Err() == nil && !errors.Is(err, bus.ErrClosed) {
+				v.log.Error("taking a run from the queue", "error", err)
+			}
+			return
+		}
+		v.running.Go(func() {
+			defer func() { <-v.inFlight }()
+			v.handle(runCtx, d)
+		})
+	}
+}
+
+// handle runs one message, writes its record, and tells who waits. It is
+// acknowledged before the run is sent: from then on nobody may repeat it.
+func (v *Invoker) handle(ctx context.Context, d *bus.Delivery[*bus.Run]) {
+	run, received := d.Body, time.Now()
+	e := v.execute(ctx, run, d.Ack)
+	d.Ack() // also of what never came to be sent: its record says why
+	if err := v.report(run, e, received); err != nil {
+		v.log.Error("an activation's end could not be told", "activation", run.ActivationID, "error", err)
+	}
+}
+
+// Abandon writes the record of a run that nobody will take any more.
+func (v *Invoker) Abandon(run *bus.Run) error {
+	return v.report(run, ended(failed(store.StatusWhiskError, msgInvokerStopped)), time.Now())
+}
+
+// report writes the record and tells the controller that waits. No ctx ends it:
+// the record of a cancelled run is wanted, too.
+func (v *Invoker) report(run *bus.Run, e *execution, received time.Time) error {
+	act, err := record(run, e, received).Encode()
+	if err != nil {
+		return err
+	}
+	err = v.store.PutActivation(context.Background(), act)
+	if run.ReplyTo == "" {
+		return err
+	}
+	m := bus.Message[*bus.Completed]{
+		Key:  run.ActivationID,
+		Size: len(act.Head) + len(act.Response) + len(act.Logs),
+		Body: &bus.Completed{
+			ActivationID: run.ActivationID, Status: act.Status,
+			Head: act.Head, Response: act.Response, Result: e.result, Logs: act.Logs,
+		},
+	}
+	return errors.Join(err, v.replies(run.ReplyTo).Publish(context.Background(), m))
+}

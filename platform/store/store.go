@@ -1,0 +1,127 @@
+package store
+
+import (
+	"context"
+	"errors"
+)
+
+// What a store answers when it cannot.
+var (
+	ErrNotFound = errors.New("there is no such entry")
+	// ErrConflict says that the entity is not at the revision that the caller
+	// knows: somebody else wrote it meanwhile.
+	ErrConflict = errors.New("the entry was changed by somebody else")
+	// ErrDiskFull says that nothing can be written until somebody makes room.
+	ErrDiskFull = errors.New("the disk is full")
+)
+
+// A Subject is somebody who may call the API.
+type Subject struct {
+	UUID      string // the first half of the API key
+	Name      string
+	Namespace string
+	KeyHash   []byte // SHA-256 of the key's second half
+}
+
+// A Collection is a kind of entity. Entities of all collections share their
+// names, as they do in OpenWhisk.
+type Collection string
+
+// The collections.
+const (
+	Actions  Collection = "actions"
+	Triggers Collection = "triggers"
+	Rules    Collection = "rules"
+	Packages Collection = "packages"
+)
+
+// A Key names an entity.
+type Key struct {
+	Namespace string
+	Package   string // of an action; empty: the default package
+	Name      string
+}
+
+// An Entity is a document with its name.
+type Entity struct {
+	Key
+	Collection Collection
+	Revision   int64  // 0: not stored yet
+	Ref        string // what it refers to and is looked up by: a rule's trigger
+	CodeID     int64  // an action's code; 0: none
+	Doc        []byte
+}
+
+// A Listing chooses entities.
+type Listing struct {
+	Namespace  string
+	Collection Collection
+	Package    *string // nil: in any package
+	Limit      int     // 0: all
+	Skip       int
+}
+
+// An Activation is a record in parts, so that none needs to be parsed to answer
+// for the others.
+type Activation struct {
+	ID        string
+	Namespace string
+	Path      string // "package/name" or "name"
+	Start     int64  // milliseconds since 1970
+	Status    int
+	Head      []byte // the record without response and logs: a JSON object
+	Response  []byte // JSON
+	Logs      []byte // a JSON array
+}
+
+// A Filter chooses activations.
+type Filter struct {
+	Namespace string
+	Path      string // empty: any
+	Since     int64  // milliseconds since 1970, inclusive; 0: no bound
+	Upto      int64  // the same
+	Limit     int    // 0: all
+	Skip      int
+	Docs      bool // whole records; otherwise Response and Logs are left empty
+}
+
+// Store is what the platform needs of a database. All methods may be called at
+// the same time.
+type Store interface {
+	// Subject returns the subject with that uuid, or ErrNotFound.
+	Subject(ctx context.Context, uuid string) (Subject, error)
+	// SetSubject adds s and removes every other subject of its namespace.
+	SetSubject(ctx context.Context, s Subject) error
+
+	// Get returns an entity of any collection, or ErrNotFound.
+	Get(ctx context.Context, key Key) (Entity, error)
+	// Put writes e, which must be at e.Revision (0: must not be there), and
+	// returns it with its new revision. code, when not nil, becomes its code;
+	// otherwise e.CodeID stays. The error is ErrConflict otherwise.
+	Put(ctx context.Context, e Entity, code *string) (Entity, error)
+	// Delete removes e, which must be at e.Revision. Its code can be read for
+	// some minutes more, by those who were promised a run.
+	Delete(ctx context.Context, e Entity) error
+	// List returns entities, the last changed first.
+	List(ctx context.Context, l Listing) ([]Entity, error)
+	// Count returns how many entities there are, all of l but Limit and Skip considered.
+	Count(ctx context.Context, l Listing) (int, error)
+	// Referring returns the entities of a namespace that refer to ref.
+	Referring(ctx context.Context, namespace, ref string) ([]Entity, error)
+	// Code returns code by its id, or ErrNotFound.
+	Code(ctx context.Context, id int64) (string, error)
+
+	// PutActivation takes a record. It can be read at once and is on its way to
+	// the disk. It waits while too much is on that way, unless the disk takes
+	// nothing just now: then it is an error.
+	PutActivation(ctx context.Context, a *Activation) error
+	// Activation returns a record, or ErrNotFound.
+	Activation(ctx context.Context, namespace, id string) (*Activation, error)
+	// Activations returns records, the youngest first.
+	Activations(ctx context.Context, f Filter) ([]*Activation, error)
+	// CountActivations returns how many there are, all of f but Limit and Skip considered.
+	CountActivations(ctx context.Context, f Filter) (int, error)
+
+	// Close writes what is pending and ends the store.
+	Close() error
+}

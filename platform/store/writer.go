@@ -1,0 +1,234 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+const (
+	// gatherFor is how long the writer waits for company after the first record.
+	gatherFor = 10 * time.Millisecond
+	// maxPending bounds the bytes of records on their way to the disk.
+	maxPending = 64 << 20
+	// retryAfter is the wait after a failed transaction (a full disk, say).
+	retryAfter = time.Second
+)
+
+// An activationWriter writes the records that many runs hand over, many in one
+// transaction. Its goroutine owns the writing; mu guards what is pending.
+type activationWriter struct {
+	db   *sql.DB
+	log  *slog.Logger
+	wake chan struct{} // cap 1: there is something to do
+	stop chan struct{}
+	done chan struct{}
+
+	mu      sync.Mutex
+	pending map[string]*Activation // not yet committed
+	queue   []*Activation          // of those, not yet in the running transaction
+	bytes   int
+	flushes bool          // somebody waits: do not gather
+	written chan struct{} // closed and renewed after each commit
+	lastErr error         // of the last transaction
+}
+
+func startWriter(db *sql.DB, log *slog.Logger) *activationWriter {
+	w := &activationWriter{
+		db: db, log: log,
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		pending: map[string]*Activation{}, written: make(chan struct{}),
+	}
+	go w.run()
+	return w
+}
+
+func (w *activationWriter) put(ctx context.Context, a *Activation) error {
+	size := len(a.Head) + len(a.Response) + len(a.Logs)
+	for {
+		w.mu.Lock()
+		if w.bytes == 0 || w.bytes+size <= maxPending {
+			w.bytes += size
+			w.pending[a.ID] = a
+			w.queue = append(w.queue, a)
+			w.mu.Unlock()
+			w.signal()
+			return nil
+		}
+		written, lastErr := w.written, w.lastErr
+		w.mu.Unlock()
+		if lastErr != nil { // nobody knows when there will be room
+			return fmt.Errorf("keeping an activation: too many wait for the disk: %w", lastErr)
+		}
+		select {
+		case <-written:
+		case <-w.done:
+			return errors.New("keeping an activation: the store is closed")
+		case <-ctx.Done():
+			return fmt.Errorf("keeping an activation: too many wait for the disk: %w", ctx.Err())
+		}
+	}
+}
+
+func (w *activationWriter) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (w *activationWriter) pendingByID(id string) *Activation {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.pending[id]
+}
+
+// flush waits until all that is pending now can be found in the database.
+func (w *activationWriter) flush(ctx context.Context) error {
+	w.mu.Lock()
+	waitFor := make([]string, 0, len(w.pending))
+	for id := range w.pending {
+		waitFor = append(waitFor, id)
+	}
+	w.mu.Unlock()
+	for _, id := range waitFor {
+		if err := w.waitWritten(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *activationWriter) waitWritten(ctx context.Context, id string) error {
+	for {
+		w.mu.Lock()
+		_, pending := w.pending[id]
+		written, lastErr := w.written, w.lastErr
+		w.flushes = w.flushes || pending
+		w.mu.Unlock()
+		if !pending {
+			return nil
+		}
+		if lastErr != nil {
+			return fmt.Errorf("activations cannot be written just now: %w", lastErr)
+		}
+		w.signal()
+		select {
+		case <-written:
+		case <-w.done:
+			return errors.New("the store is closed")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (w *activationWriter) run() {
+	defer close(w.done)
+	for {
+		select {
+		case <-w.stop:
+			w.commitPending(context.Background())
+			return
+		case <-w.wake:
+		}
+		w.gather()
+		if err := w.commitPending(context.Background()); err != nil {
+			w.log.Error("activation records cannot be written, will try again", "error", err)
+			w.rest()
+			w.signal()
+		}
+	}
+}
+
+// gather gives others a moment to join the transaction, unless somebody waits.
+func (w *activationWriter) gather() {
+	timer := time.NewTimer(gatherFor)
+	defer timer.Stop()
+	for {
+		w.mu.Lock()
+		hurry := w.flushes
+		w.mu.Unlock()
+		if hurry {
+			return
+		}
+		select {
+		case <-timer.C:
+			return
+		case <-w.stop:
+			return
+		case <-w.wake: // more, or somebody who waits
+		}
+	}
+}
+
+func (w *activationWriter) rest() {
+	select {
+	case <-time.After(retryAfter):
+	case <-w.stop:
+	}
+}
+
+func (w *activationWriter) commitPending(ctx context.Context) error {
+	w.mu.Lock()
+	batch := w.queue
+	w.queue = nil
+	w.flushes = false
+	w.mu.Unlock()
+	if len(batch) == 0 {
+		return nil
+	}
+	err := diskFull(w.commit(ctx, batch))
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lastErr = err
+	if err != nil {
+		w.queue = append(batch, w.queue...)
+	} else {
+		for _, a := range batch {
+			w.bytes -= len(a.Head) + len(a.Response) + len(a.Logs)
+			delete(w.pending, a.ID)
+		}
+	}
+	close(w.written)
+	w.written = make(chan struct{})
+	return err
+}
+
+func (w *activationWriter) commit(ctx context.Context, batch []*Activation) error {
+	tx, err := w.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("beginning: %w", err)
+	}
+	defer tx.Rollback() // does nothing after the commit
+	insert, err := tx.PrepareContext(ctx,
+		"INSERT OR REPLACE INTO activations (id, namespace, path, start, status, head, response, logs) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+	if err != nil {
+		return fmt.Errorf("preparing: %w", err)
+	}
+	defer insert.Close()
+	for _, a := range batch {
+		_, err := insert.ExecContext(ctx, a.ID, a.Namespace, a.Path, a.Start, a.Status, a.Head, a.Response, a.Logs)
+		if err != nil {
+			return fmt.Errorf("inserting: %w", err)
+		}
+	}
+	return tx.Commit()
+}
+
+// close writes what is left. The error says that something could not be written.
+func (w *activationWriter) close() error {
+	close(w.stop)
+	<-w.done
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.pending) > 0 {
+		return fmt.Errorf("%d activation records could not be written: %w", len(w.pending), w.lastErr)
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package runtime
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/whiskaway/whiskaway/function"
+)
+
+// serveRun answers /run. The logs end before the answer begins, so that the
+// platform never reads an answer and misses its logs.
+func (r *Runtime) serveRun(w http.ResponseWriter, req *http.Request, start time.Time) {
+	if r.running.Add(1) > 1 && !r.cfg.AllowConcurrent {
+		r.mixed.Do(r.tellMixed)
+	}
+	defer r.running.Add(-1)
+	out := r.takeOutput()
+	a, sum := r.run(req, out)
+	sum.Passed("runtime", time.Since(start))
+	setTimes(w.Header(), &sum)
+	out.logs.finish()
+	send(w, a)
+	r.giveOutput(out)
+}
+
+func (r *Runtime) tellMixed() {
+	r.cfg.Log.Warn("runs overlap although the platform did not announce it; their log lines mix")
+}
+
+// run runs the function once, and says what the platform gets.
+func (r *Runtime) run(req *http.Request, out *output) (answer, function.Summary) {
+	fn := r.function.Load()
+	if fn == nil {
+		return errorAnswer(http.StatusBadGateway, "Cannot run an action before it is initialized."), function.Summary{}
+	}
+	body, err := function.ReadBody(req.Body, req.ContentLength, r.cfg.Body)
+	if err != nil {
+		return refusedBody(err), function.Summary{}
+	}
+	defer body.Close()
+	act := function.Activation{Body: body, Trace: req.Header.Get("Traceparent")}
+	var deadline time.Time
+	now := time.Now()
+	if act.Timeout = timeLeft(bodyDeadline(body, r.cfg.Body.Memory), now); act.Timeout > 0 {
+		deadline = now.Add(act.Timeout)
+	}
+	sum, err := fn.run(req.Context(), &act, deadline, out)
+	if err != nil {
+		return r.refused(err, fn.warm.Load(), out), sum
+	}
+	if sum.Outcome == function.OutcomeOK && !fn.warm.Load() {
+		fn.warm.Store(true)
+	}
+	return ended(sum, act.Timeout, &out.result), sum
+}
+
+// refusedBody answers a /run whose body could not be read.
+func refusedBody(err error) answer {
+	e := function.AsError(err)
+	status := http.StatusBadRequest
+	switch e.Code {
+	case function.CodeTooLarge:
+		status = http.StatusRequestEntityTooLarge
+	case function.CodeInternal:
+		status = http.StatusBadGateway
+	}
+	return errorAnswer(status, e.Message)
+}
+
+// ended answers a run that may have started. limit is the time that it had.
+func ended(sum function.Summary, limit time.Duration, res *result) answer {
+	switch {
+	case res.tooLarge:
+		return errorAnswer(http.StatusBadGateway, fmt.Sprintf("The action's result is above the limit of %d bytes.", res.limit))
+	case sum.Outcome != function.OutcomeOK:
+		return errorAnswer(http.StatusBadGateway, outcomeText(sum, limit))
+	case sum.Stream:
+		return answer{http.StatusOK, res.items()}
+	case !res.isCollection():
+		return errorAnswer(http.StatusBadGateway, "The action did not return a dictionary or array.")
+	}
+	return answer{http.StatusOK, res.buf}
+}
+
+// outcomeText says how a run ended that gave no result.
+func outcomeText(sum function.Summary, limit time.Duration) string {
+	var text string
+	switch sum.Outcome {
+	case function.OutcomeTimeout:
+		text = "The action was ended at its time limit."
+		if limit > 0 {
+			text = fmt.Sprintf("The action was ended at its time limit; it had %d milliseconds.", limit.Milliseconds())
+		}
+	case function.OutcomeCrashed:
+		text = "The action ended without an answer."
+	case function.OutcomeCancelled:
+		text = "The action was cancelled."
+	case function.OutcomeTooLarge:
+		text = "The action's result is too large."
+	case function.OutcomeLost:
+		text = "The machine that ran the action was lost; it may have run, so it is not repeated."
+	default:
+		text = fmt.Sprintf("The action ended in a way that this runtime does not know, %q.", sum.Outcome)
+	}
+	if sum.Error == "" {
+		return text
+	}
+	return text + " " + sum.Error
+}
+
+// refused answers a run that certainly never started.
+func (r *Runtime) refused(err error, warm bool, out *output) answer {
+	e := function.AsError(err)
+	out.logs.write(stderr, []byte(e.Logs))
+	r.cfg.Log.Info("run refused", "code", e.Code)
+	return errorAnswer(refusedStatus(e.Code, warm), "The action could not run: "+e.Message)
+}
+
+// refusedStatus is 503 where the platform then tries elsewhere safely: with an
+// older invoker only a container that has answered before may say so, else
+// the activation is lost. A host that is busy or ends may be different from the one that
+// another container finds; what no host can do, or no network, will not be.
+func refusedStatus(code function.Code, warm bool) int {
+	if warm && (code == function.CodeBusy || code == function.CodeDraining) {
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusBadGateway
+}

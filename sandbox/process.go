@@ -1,0 +1,113 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// A Process is a command that was started, with all its descendants.
+type Process struct {
+	Stdin  *os.File // write end
+	Stdout *os.File // read end
+	Stderr *os.File // read end
+	Result *os.File // read end of the command's file descriptor 3
+
+	shim      *os.Process
+	mode      Mode
+	lifeline  *os.File // write end; closing it ends the shim
+	status    *os.File // read end; the shim tells the command's end
+	done      chan struct{}
+	exit      Exit // written before done is closed
+	killOnce  sync.Once
+	closeOnce sync.Once
+}
+
+// Start starts the command. That it could not be executed shows up as its Exit.
+// The caller must Close the process.
+func Start(cfg Config) (*Process, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	line, err := json.Marshal(cfg.order())
+	if err != nil {
+		return nil, fmt.Errorf("describing the command: %w", err)
+	}
+	pp, err := openPipes()
+	if err != nil {
+		return nil, err
+	}
+	shim, err := os.StartProcess(cfg.Shim[0], cfg.Shim, &os.ProcAttr{
+		Dir:   "/",
+		Env:   []string{},
+		Files: pp.theirs,
+		Sys:   cfg.Walls.attributes(),
+	})
+	closeAll(pp.theirs)
+	if err != nil {
+		closeAll(pp.ours)
+		return nil, fmt.Errorf("starting the shim: %w", err)
+	}
+	p := &Process{
+		Stdin: pp.ours[0], Stdout: pp.ours[1], Stderr: pp.ours[2], Result: pp.ours[3],
+		lifeline: pp.ours[4], status: pp.ours[5],
+		shim: shim, mode: cfg.Walls.mode(), done: make(chan struct{}),
+	}
+	// A shim that is already dead shows up in its status.
+	if _, err := p.lifeline.Write(append(line, '\n')); err != nil {
+		cfg.logger().Debug("the shim took no order", "pid", shim.Pid, "error", err)
+	}
+	go p.wait()
+	return p, nil
+}
+
+// wait ends after Kill at the latest, and Close waits for it.
+func (p *Process) wait() {
+	defer close(p.done)
+	report, _ := io.ReadAll(io.LimitReader(p.status, 64<<10))
+	state, err := p.shim.Wait()
+	if json.Unmarshal(report, &p.exit) == nil {
+		return
+	}
+	if err != nil {
+		p.exit = Exit{Failure: "was lost: " + err.Error()}
+		return
+	}
+	// Nothing was reported: we killed the shim, or somebody else did.
+	p.exit = exitOf(state.Sys().(syscall.WaitStatus))
+	if p.exit.Signal == 0 {
+		p.exit = Exit{Signal: syscall.SIGKILL}
+	}
+}
+
+// Pid is the process id of the shim, below which the command runs.
+func (p *Process) Pid() int { return p.shim.Pid }
+
+// Done is closed when the command has ended and, in the modes that can tell,
+// every descendant too.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Exit is how the command ended. It is valid after Done.
+func (p *Process) Exit() Exit { return p.exit }
+
+// Kill ends the command and its descendants. It does not wait; see Done.
+func (p *Process) Kill() {
+	p.killOnce.Do(func() {
+		p.lifeline.Close()
+		if p.mode == ModeNamespace {
+			p.shim.Kill() // the kernel does the rest at once
+		}
+	})
+}
+
+// Close kills what still runs, waits for its end, and closes the files.
+func (p *Process) Close() {
+	p.Kill()
+	<-p.done
+	p.closeOnce.Do(func() {
+		closeAll([]*os.File{p.Stdin, p.Stdout, p.Stderr, p.Result, p.status})
+	})
+}

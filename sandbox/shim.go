@@ -1,0 +1,155 @@
+package sandbox
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+	"time"
+)
+
+// killAgain is how soon the shim looks again for descendants that are left.
+const killAgain = time.Millisecond
+
+// ShimMain is the shim: it takes an order from its lifeline, starts the
+// command, and ends with it or with the lifeline. It returns the exit code for
+// the process, which must be started with it as early in main as possible.
+func ShimMain(args []string) int {
+	if len(args) > 0 && args[len(args)-1] == probe {
+		return 0
+	}
+	debug.SetGCPercent(400)
+	runtime.GOMAXPROCS(1)
+	runtime.LockOSThread() // some of what we set belongs to the thread
+	lifeline := os.NewFile(lifelineFD, "lifeline")
+	if err := closeOnExec(resultFD + 1); err != nil {
+		return report(Exit{Failure: "could not be started: closing file descriptors: " + err.Error()})
+	}
+	in := bufio.NewReader(lifeline)
+	var o order
+	if err := readOrder(in, &o); err != nil {
+		return 1 // who started us is gone, or a person runs this by hand
+	}
+	s := &shim{mode: o.Mode, signals: make(chan os.Signal, 1), cut: make(chan struct{})}
+	s.takeSignals()
+	go func() {
+		io.Copy(io.Discard, in)
+		close(s.cut)
+	}()
+	return report(s.run(o))
+}
+
+func readOrder(in *bufio.Reader, o *order) error {
+	line, err := in.ReadBytes('\n')
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(line, o)
+}
+
+// report tells our starter how the command ended.
+func report(e Exit) int {
+	text, err := json.Marshal(e)
+	if err != nil {
+		return 1
+	}
+	status := os.NewFile(statusFD, "status")
+	if _, err := status.Write(text); err != nil {
+		return 1
+	}
+	return 0
+}
+
+// A shim's state belongs to the one goroutine that runs it.
+type shim struct {
+	mode    Mode
+	signals chan os.Signal // SIGCHLD
+	cut     chan struct{}  // closed when the lifeline ends
+	command int            // its pid
+	exit    Exit
+	ending  bool // the command has ended, or the lifeline has
+}
+
+// takeSignals must come before the command's start, so that no end is missed.
+// Signals that would end us are taken and dropped. They must not be ignored,
+// because the command would inherit that.
+func (s *shim) takeSignals() {
+	signal.Notify(s.signals, syscall.SIGCHLD)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
+}
+
+func (s *shim) run(o order) Exit {
+	if err := enter(o.Mode); err != nil {
+		return Exit{Failure: "could not be started: " + err.Error()}
+	}
+	pid, err := syscall.ForkExec(o.Path, o.Args, &syscall.ProcAttr{
+		Dir:   o.Dir,
+		Env:   o.Env,
+		Files: []uintptr{0, 1, 2, resultFD},
+		Sys:   commandAttributes(o.Mode),
+	})
+	if err != nil {
+		return Exit{Failure: "could not be started: " + o.Path + ": " + err.Error()}
+	}
+	for fd := range resultFD + 1 {
+		syscall.Close(fd) // so that the pipes end with the command
+	}
+	s.command = pid
+	s.exit = Exit{Signal: syscall.SIGKILL} // unless its own end comes first
+	return s.wait()
+}
+
+// wait returns when the command has ended and no child of ours is left, or in
+// a PID namespace when our own end will do that.
+func (s *shim) wait() Exit {
+	for {
+		childless := s.reap()
+		if s.ending && (childless || s.mode == ModeNamespace) {
+			return s.exit
+		}
+		if s.ending {
+			killDescendants(s.command)
+		}
+		s.await()
+	}
+}
+
+func (s *shim) await() {
+	if s.ending {
+		select {
+		case <-s.signals:
+		case <-time.After(killAgain):
+		}
+		return
+	}
+	select {
+	case <-s.signals:
+	case <-s.cut:
+		s.ending = true
+	}
+}
+
+// reap takes all children that have ended, and reports whether none is left.
+// An orphan becomes our child before its parent can be reaped, so none left
+// means that there are no descendants at all.
+func (s *shim) reap() (childless bool) {
+	for {
+		var ws syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &ws, syscall.WNOHANG, nil)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case errors.Is(err, syscall.ECHILD):
+			return true
+		case err != nil || pid <= 0:
+			return false
+		case pid == s.command:
+			s.exit, s.ending = exitOf(ws), true
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package server
+
+import (
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/gpu"
+)
+
+// An offer is what this machine has. It does not change.
+type offer struct {
+	labels []string // sorted
+	kinds  []function.Kind
+	gpus   []function.GPU
+	memory int64 // bytes that functions may use; 0: not known
+}
+
+// newOffer adds to the given labels those that are found: the machine's, and its GPUs'.
+func newOffer(given []string, kinds []function.Kind, gpus []function.GPU, memory int64) offer {
+	labels := slices.Concat(given, gpu.Labels(gpus), []string{runtime.GOOS, runtime.GOARCH})
+	slices.Sort(labels)
+	return offer{labels: slices.Compact(labels), kinds: kinds, gpus: gpus, memory: memory}
+}
+
+// admit checks whether the function could run here at all. CodeNoCapacity says what is missing.
+func (o offer) admit(spec function.Spec) error {
+	if err := spec.Check(); err != nil {
+		return err
+	}
+	for _, label := range spec.Require.Labels {
+		if _, found := slices.BinarySearch(o.labels, label); !found {
+			return function.Errorf(function.CodeNoCapacity, "the label %q is not here; there are %s", label, strings.Join(o.labels, ", "))
+		}
+	}
+	if !o.hasKind(spec.Kind) {
+		return function.Errorf(function.CodeNoCapacity, "the kind %q cannot be run here; there are %s", spec.Kind, o.kindNames())
+	}
+	return o.fits(spec.Require)
+}
+
+// fits checks what can be counted.
+func (o offer) fits(r function.Requirements) error {
+	if o.memory > 0 && r.Memory > o.memory {
+		return function.Errorf(function.CodeNoCapacity, "a worker needs %d MB of memory, all functions here may use %d MB", r.Memory>>20, o.memory>>20)
+	}
+	wanted := r.GPUs
+	if r.GPUMemory > 0 {
+		wanted = max(wanted, 1)
+	}
+	large := 0
+	for _, g := range o.gpus {
+		if g.Memory.Budget >= r.GPUMemory {
+			large++
+		}
+	}
+	if large < wanted {
+		return function.Errorf(function.CodeNoCapacity, "%d GPUs with %d MB are needed, here are %d", wanted, r.GPUMemory>>20, large)
+	}
+	return nil
+}
+
+// hasKind also knows "python:default", which is whatever version there is.
+func (o offer) hasKind(name string) bool {
+	language, isDefault := strings.CutSuffix(name, ":default")
+	return slices.ContainsFunc(o.kinds, func(k function.Kind) bool {
+		family, _, _ := strings.Cut(k.Name, ":")
+		return k.Name == name || isDefault && family == language
+	})
+}
+
+func (o offer) kindNames() string {
+	names := make([]string, len(o.kinds))
+	for i, k := range o.kinds {
+		names[i] = k.Name
+	}
+	return strings.Join(names, ", ")
+}

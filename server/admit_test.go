@@ -1,0 +1,41 @@
+package server
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/whiskaway/whiskaway/function"
+)
+
+func TestAdmit(t *testing.T) {
+	o := newOffer([]string{"region=eu"}, []function.Kind{{Name: "python:3"}, {Name: "native"}},
+		[]function.GPU{{Name: "NVIDIA H200", Memory: function.Memory{Budget: 140 << 30}}, {Name: "Tesla T4", Memory: function.Memory{Budget: 15 << 30}}}, 8<<30)
+	for name, c := range map[string]struct {
+		change func(s *function.Spec)
+		code   function.Code
+		words  string
+	}{
+		"nothing required":    {func(s *function.Spec) {}, "", ""},
+		"labels that are":     {func(s *function.Spec) { s.Require.Labels = []string{"gpu", "h200", "region=eu", "t4"} }, "", ""},
+		"a label that is not": {func(s *function.Spec) { s.Require.Labels = []string{"a100", "gpu"} }, function.CodeNoCapacity, `"a100" is not here; there are`},
+		"what labels are":     {func(s *function.Spec) { s.Require.Labels = []string{"a100"} }, function.CodeNoCapacity, "region=eu"},
+		"the default version": {func(s *function.Spec) { s.Kind = "python:default" }, "", ""},
+		"another version":     {func(s *function.Spec) { s.Kind = "python:2" }, function.CodeNoCapacity, "python:3, native"},
+		"another language":    {func(s *function.Spec) { s.Kind = "cobol:default" }, function.CodeNoCapacity, "cobol"},
+		"no sense":            {func(s *function.Spec) { s.Main = "" }, function.CodeBadRequest, "main"},
+		"memory":              {func(s *function.Spec) { s.Require.Memory = 9 << 30 }, function.CodeNoCapacity, "8192 MB"},
+		"two GPUs":            {func(s *function.Spec) { s.Require.GPUs = 2 }, "", ""},
+		"three GPUs":          {func(s *function.Spec) { s.Require.GPUs = 3 }, function.CodeNoCapacity, "here are 2"},
+		"one large GPU":       {func(s *function.Spec) { s.Require.GPUMemory = 80 << 30 }, "", ""},
+		"two large GPUs":      {func(s *function.Spec) { s.Require.GPUs, s.Require.GPUMemory = 2, 80<<30 }, function.CodeNoCapacity, "here are 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := function.Spec{Namespace: "n", Action: "a", Kind: "python:3", Main: "main"}
+			c.change(&spec)
+			err := o.admit(spec)
+			if function.CodeOf(err) != c.code || err != nil && !strings.Contains(err.Error(), c.words) {
+				t.Errorf("got %v (%s)", err, function.CodeOf(err))
+			}
+		})
+	}
+}

@@ -1,0 +1,190 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/whiskaway/whiskaway/function"
+)
+
+// limits bound what an owner lets happen.
+type limits struct {
+	workers    int // of one function, when it does not say itself
+	maxStarts  int // of one function at the same time
+	queue      int // waiting runs of one function
+	idleTTL    time.Duration
+	leaseGrace time.Duration
+}
+
+// The bounds of what clients can make us keep.
+const (
+	maxFunctions = 1000
+	maxLeases    = 1000 // of one function, callers of Init that wait included
+	maxWorkers   = 1000 // of one function, whatever it asks for
+)
+
+// An owner has the state of all functions. Only its goroutine, loop, touches
+// it; everybody else sends events.
+type owner struct {
+	limits
+	log *slog.Logger
+	// start makes a worker, after it has prepared the function when that was
+	// not done yet. It is called in a goroutine of its own.
+	start func(ctx context.Context, j startJob) (startResult, error)
+	// clean removes what start made for a function whose workers have ended.
+	clean func(fn *fn)
+
+	events chan event
+	done   chan struct{} // closed when loop has returned
+	tasks  sync.WaitGroup
+	life   context.Context // of starts
+	end    context.CancelFunc
+
+	now       time.Time // of the event that is handled
+	functions map[function.ID]*fn
+	wakes     wakes
+	timer     *time.Timer
+	running   int // runs in flight
+	starting  int
+	draining  bool
+	quiet     bool // the event that is handled changes nothing that a status tells
+	watchers  map[*watcher]struct{}
+}
+
+// An event is something that the owner must know. apply runs in its goroutine.
+type event interface{ apply(o *owner) }
+
+// eventRoom is how many events may wait before their senders do.
+const eventRoom = 256
+
+func newOwner(l limits, log *slog.Logger) *owner {
+	o := &owner{
+		limits: l, log: log,
+		events:    make(chan event, eventRoom),
+		done:      make(chan struct{}),
+		functions: map[function.ID]*fn{},
+		timer:     time.NewTimer(time.Hour),
+		watchers:  map[*watcher]struct{}{},
+	}
+	o.life, o.end = context.WithCancel(context.Background())
+	return o
+}
+
+// loop handles events until a closing event was handled and all has ended.
+func (o *owner) loop() {
+	defer close(o.done)
+	defer o.end()
+	defer o.timer.Stop()
+	for !o.finished() {
+		select {
+		case e := <-o.events:
+			o.now = time.Now()
+			e.apply(o)
+		case <-o.timer.C:
+			o.now = time.Now()
+			o.wakeUp()
+		}
+		if !o.quiet {
+			o.tellWatchers()
+		}
+		o.quiet = false
+	}
+}
+
+// send gives the owner an event. It reports false when the owner has ended.
+func (o *owner) send(e event) bool {
+	select {
+	case o.events <- e:
+		return true
+	case <-o.done:
+		return false
+	}
+}
+
+// finished ends the functions once we are draining and nothing runs any more.
+func (o *owner) finished() bool {
+	if !o.draining || o.starting > 0 || o.running > 0 {
+		return false
+	}
+	for _, f := range o.functions {
+		o.remove(f)
+	}
+	return true
+}
+
+// wakeUp asks plan for the functions whose time has come.
+func (o *owner) wakeUp() {
+	for f := o.wakes.due(o.now); f != nil; f = o.wakes.due(o.now) {
+		o.consider(f)
+	}
+	o.setTimer()
+}
+
+// schedule makes sure that plan is asked for f at the time at, or before.
+func (o *owner) schedule(f *fn, at time.Time) {
+	if at.IsZero() || f.removed || !o.wakes.add(f, at) {
+		return
+	}
+	o.setTimer()
+}
+
+func (o *owner) setTimer() {
+	if at, ok := o.wakes.next(); ok {
+		o.timer.Reset(at.Sub(o.now))
+	}
+}
+
+// consider asks plan about f, and does what it says.
+func (o *owner) consider(f *fn) { o.considerAfter(f, false) }
+
+func (o *owner) considerAfter(f *fn, startFailed bool) {
+	if f.removed || o.draining {
+		return
+	}
+	f.dropExpired(o.now, o.leaseGrace)
+	v := f.view(o)
+	v.StartFailed = startFailed
+	d := plan(v, o.now)
+	if d.FailInits {
+		f.failInits(f.lastFailure)
+	}
+	if d.FailRuns {
+		f.failRuns(f.failure(o.now))
+	}
+	if d.Remove {
+		o.remove(f)
+		return
+	}
+	for range d.Start {
+		o.startWorker(f)
+	}
+	if d.StopIdle > 0 {
+		for _, s := range f.idle()[:d.StopIdle] {
+			o.retire(s)
+		}
+	}
+	o.schedule(f, d.Wake)
+}
+
+// remove forgets f. Its workers are stopped and its directory goes away beside
+// the loop.
+func (o *owner) remove(f *fn) {
+	f.removed = true
+	delete(o.functions, f.id)
+	o.wakes.remove(f)
+	slots := f.slots
+	for _, s := range slots {
+		s.gone = true
+	}
+	f.slots, f.free = nil, nil
+	o.log.Info("a function ends", "function", f.spec.FullName(), "id", f.id, "runs", f.runs)
+	o.tasks.Go(func() {
+		for _, s := range slots {
+			s.process.Stop()
+		}
+		f.ends.Wait()
+		o.clean(f)
+	})
+}

@@ -1,0 +1,191 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/whiskaway/whiskaway/codestore"
+	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/kind"
+	"github.com/whiskaway/whiskaway/sandbox"
+)
+
+// A Config says what a server has and what its limits are.
+type Config struct {
+	Dir     string // the data directory; one server at a time
+	EnvsDir string // where dependency environments are kept; empty: under Dir
+	Name    string // for people
+	Version string
+	Labels  []string // given ones; those that are found are added
+	Kinds   *kind.Set
+	GPUs    []function.GPU
+	Shim    []string      // the command that is the shim, see package sandbox
+	Walls   sandbox.Walls // the zero value: Open detects them
+
+	Workers      int           // of one function that does not say itself; 0: 16, or 4 for each CPU
+	QueueLimit   int           // waiting runs of one function; 0: 1000
+	IdleTTL      time.Duration // after it an idle worker stops; 0: 5 min
+	LeaseGrace   time.Duration // how long a function stays without a lease; 0: 60 s
+	StartTimeout time.Duration // of a worker, with the building of dependencies; 0: 10 min
+	CodeLimit    int64         // bytes of code kept; 0: codestore.DefaultMaxBytes
+	LogLimit     int64         // bytes of logs of one run; 0: worker.DefaultLogLimit
+	Log          *slog.Logger  // nil: nothing is logged
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.Workers, max(16, 4*runtime.NumCPU()))
+	setDefault(&c.QueueLimit, 1000)
+	setDefault(&c.IdleTTL, 5*time.Minute)
+	setDefault(&c.LeaseGrace, 60*time.Second)
+	setDefault(&c.StartTimeout, 10*time.Minute)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func setDefault[T int | time.Duration](value *T, standard T) {
+	if *value <= 0 {
+		*value = standard
+	}
+}
+
+func (c Config) limits() limits {
+	return limits{
+		workers: min(c.Workers, maxWorkers), maxStarts: max(2, runtime.NumCPU()),
+		queue: c.QueueLimit, idleTTL: c.IdleTTL, leaseGrace: c.LeaseGrace,
+	}
+}
+
+// A Server is a Host over this machine's workers.
+type Server struct {
+	id, name, version string
+	layout            layout
+	lock              *os.File
+	code              *codestore.Store
+	kinds             *kind.Set
+	offer             offer
+	walls             sandbox.Walls
+	shim              []string
+	startTimeout      time.Duration
+	logLimit          int64
+	log               *slog.Logger
+	began             time.Time
+
+	owner       *owner
+	tasks       sync.WaitGroup // the owner's loop and the sampler
+	directories atomic.Int64   // numbers the functions' directories
+	closed      func() error
+}
+
+var _ function.Host = (*Server)(nil)
+
+// Open starts a server on c.Dir, which another server may have left in any state. It
+// is an error when another one uses the directory. The server must be closed.
+func Open(ctx context.Context, c Config) (*Server, error) {
+	c = c.withDefaults()
+	for _, label := range c.Labels {
+		if err := function.CheckLabel(label); err != nil {
+			return nil, err
+		}
+	}
+	s := &Server{
+		name: c.Name, version: c.Version, kinds: c.Kinds, shim: c.Shim, walls: c.Walls, startTimeout: c.StartTimeout,
+		logLimit: c.LogLimit, log: c.Log, began: time.Now(),
+		offer: newOffer(c.Labels, c.Kinds.Kinds(), slices.Clone(c.GPUs), memoryBudget()),
+	}
+	if err := s.openDir(c); err != nil {
+		return nil, fmt.Errorf("opening the server's data directory: %w", err)
+	}
+	if s.walls == (sandbox.Walls{}) {
+		s.walls = sandbox.Detect(ctx, s.shim, c.Log)
+	}
+	s.owner = newOwner(c.limits(), c.Log)
+	s.owner.start, s.owner.clean = s.startWorker, s.clean
+	s.closed = sync.OnceValue(s.release)
+	s.tasks.Go(s.owner.loop)
+	s.tasks.Go(s.sampleMemory)
+	return s, nil
+}
+
+func (s *Server) openDir(c Config) (err error) {
+	if s.layout, err = newLayout(c.Dir, c.EnvsDir); err != nil {
+		return err
+	}
+	if s.lock, err = s.layout.lock(); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			s.lock.Close()
+		}
+	}()
+	if s.id, err = s.layout.serverID(); err != nil {
+		return err
+	}
+	if err = s.layout.prepare(); err != nil {
+		return err
+	}
+	s.code, err = codestore.Open(s.layout.code(), c.CodeLimit)
+	return err
+}
+
+// ID is the server's, and stays the same over restarts.
+func (s *Server) ID() string { return s.id }
+
+// Name is the one for people.
+func (s *Server) Name() string { return s.name }
+
+// Close ends the server. New runs are refused with CodeDraining, those that
+// wait too; those in flight may end until ctx does, and are then ended as
+// crashed. When Close returns, every worker has ended, every function's
+// directory is gone, and no goroutine of ours is left.
+func (s *Server) Close(ctx context.Context) error {
+	s.owner.send(closing{})
+	select {
+	case <-s.owner.done:
+	case <-ctx.Done():
+		s.owner.send(dropping{})
+	}
+	return s.closed()
+}
+
+func (s *Server) release() error {
+	s.tasks.Wait()
+	s.owner.tasks.Wait() // the loop, which adds to them, has ended
+	return errors.Join(os.RemoveAll(s.layout.functions()), s.lock.Close())
+}
+
+// closing says that nothing new may begin.
+type closing struct{}
+
+func (closing) apply(o *owner) {
+	if o.draining {
+		return
+	}
+	o.draining = true
+	o.end()
+	for _, f := range o.functions {
+		f.failInits(errDraining())
+		f.failRuns(errDraining())
+	}
+}
+
+// dropping says that runs in flight are not waited for.
+type dropping struct{}
+
+func (dropping) apply(o *owner) {
+	for _, f := range o.functions {
+		for _, s := range f.slots {
+			o.tasks.Go(s.process.Stop)
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package server
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/whiskaway/whiskaway/function"
+)
+
+// A process is a worker.Worker, or what stands for one in a test of the owner.
+type process interface {
+	Run(ctx context.Context, act *function.Activation, out function.Output) (function.Summary, error)
+	Done() <-chan struct{}
+	Concurrency() int
+	Memory() int64
+	Stop()
+}
+
+// A slot is a worker that is up. Fields are the owner's, but for process,
+// which does not change, and memory.
+type slot struct {
+	fn        *fn
+	process   process
+	running   int
+	gone      bool // it takes no more runs
+	upAt      time.Time
+	idleSince time.Time
+	lastBegan time.Time    // when its latest run began; zero before the first
+	memory    atomic.Int64 // bytes; sampled now and then
+}
+
+// give lets the oldest waiting runs have the free workers.
+func (o *owner) give(f *fn) {
+	for f.queue.Len() > 0 {
+		s := o.pick(f)
+		if s == nil {
+			return
+		}
+		c := f.queue.Remove(f.queue.Front()).(*call)
+		c.place = nil
+		o.grant(c, s)
+	}
+}
+
+// pick returns the most recently used worker that has room, or nil.
+func (o *owner) pick(f *fn) *slot {
+	for len(f.free) > 0 {
+		s := f.free[len(f.free)-1]
+		select {
+		case <-s.process.Done():
+			o.lose(s)
+		default:
+			return s
+		}
+	}
+	return nil
+}
+
+// grant gives a run its worker, which has room.
+func (o *owner) grant(c *call, s *slot) {
+	f := s.fn
+	s.running++
+	f.running++
+	o.running++
+	s.lastBegan = o.now
+	if s.running >= s.process.Concurrency() {
+		f.free = f.free[:len(f.free)-1]
+	}
+	cold := c.waited && s.upAt.After(c.since)
+	c.reply <- reply{slot: s, cold: cold}
+}
+
+// giveBack takes a worker back from a run.
+func (o *owner) giveBack(s *slot) {
+	f := s.fn
+	s.running--
+	f.running--
+	o.running--
+	if s.gone {
+		return
+	}
+	if s.running == 0 {
+		s.idleSince = o.now
+	}
+	if s.running == s.process.Concurrency()-1 {
+		f.free = append(f.free, s)
+	}
+}
+
+// retire stops a worker that is not needed. It must be idle.
+func (o *owner) retire(s *slot) {
+	o.dismiss(s)
+	o.tasks.Go(s.process.Stop)
+}
+
+// trial is how long a new worker must live, or get its first run, to count as started.
+const trial = 10 * time.Second
+
+// lose takes note that a worker has ended by itself, or must be ended. One that did so
+// right after its start, before it got any run, counts as a start that failed.
+func (o *owner) lose(s *slot) {
+	if s.gone {
+		return
+	}
+	o.dismiss(s)
+	o.tasks.Go(s.process.Stop) // does no harm when it has ended
+	if s.lastBegan.IsZero() && o.now.Sub(s.upAt) < trial {
+		s.fn.startFailed(function.Errorf(function.CodeInitFailed, "the function's process ended right after its start"), o.now)
+	}
+}
+
+// dismiss takes the worker out of the function's lists.
+func (o *owner) dismiss(s *slot) {
+	s.gone = true
+	drop := func(other *slot) bool { return other == s }
+	s.fn.slots = slices.DeleteFunc(s.fn.slots, drop)
+	s.fn.free = slices.DeleteFunc(s.fn.free, drop)
+}

@@ -1,0 +1,85 @@
+package test
+
+import (
+	"context"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// run runs whiskaway to its end and returns what it printed.
+func run(t *testing.T, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env = cleanEnv(t)
+	out, err := cmd.Output()
+	if err != nil {
+		var stderr []byte
+		if e, ok := err.(*exec.ExitError); ok {
+			stderr = e.Stderr
+		}
+		t.Fatalf("whiskaway %v: %v\n%s%s", args, err, out, stderr)
+	}
+	return string(out)
+}
+
+// fails runs whiskaway, which must refuse, and returns what it said.
+func fails(t *testing.T, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env = cleanEnv(t)
+	out, err := cmd.CombinedOutput()
+	if err == nil || ctx.Err() != nil {
+		t.Fatalf("whiskaway %v did not refuse, or not in time:\n%s", args, out)
+	}
+	return string(out)
+}
+
+func TestVersion(t *testing.T) {
+	if out := run(t, "version"); !strings.HasPrefix(out, "whiskaway ") {
+		t.Errorf("version printed %q", out)
+	}
+}
+
+func TestWrongUseIsExplained(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"server"}, "--balancer URL"},
+		{[]string{"server", "--balancer", "http://127.0.0.1:1"}, "tokens/join"},
+		{[]string{"server", "--balancer", "http://192.0.2.1:1", "--token", "x", "--data", t.TempDir()}, "https"},
+		{[]string{"server", "--listen", "127.0.0.1:0", "--token", "abcdefghijklmnop", "--label", "a b", "--data", t.TempDir()}, "letters, digits"},
+		{[]string{"standalone", "--listen", l.Addr().String(), "--data", t.TempDir()}, "in use"},
+		{[]string{"balancer", "--listen", "127.0.0.1:0", "--data", t.TempDir(), "--pprof", ":0"}, "loopback only"},
+		{[]string{"standalone", "--no-such-flag"}, "no-such-flag"},
+		{[]string{"standalone", "--log-level", "loud"}, "debug, info"},
+		{[]string{"status", "--data", t.TempDir()}, "whiskaway standalone"},
+		{[]string{"status", "--balancer", "http://127.0.0.1:1"}, "admin token"},
+		{[]string{"status", "--balancer", "http://" + l.Addr().String() + "x", "--token", "abcdefghijklmnop"}, "whiskaway:"},
+	} {
+		out := fails(t, c.args...)
+		if !strings.Contains(out, c.want) || strings.Contains(out, "goroutine") {
+			t.Errorf("whiskaway %v said %q, which lacks %q", c.args, out, c.want)
+		}
+	}
+}
+
+func TestTwoServersCannotShareADirectory(t *testing.T) {
+	dir := t.TempDir()
+	p := start(t, nil, nil, "server", "--listen", "127.0.0.1:0", "--token", "abcdefghijklmnop", "--data", dir)
+	p.waitFor("listening on")
+	if out := fails(t, "server", "--listen", "127.0.0.1:0", "--token", "abcdefghijklmnop", "--data", dir); !strings.Contains(out, dir) {
+		t.Errorf("the second server said %q", out)
+	}
+}

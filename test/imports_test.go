@@ -1,0 +1,106 @@
+package test
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/whiskaway/whiskaway/"
+
+// mayImport is the plan of the house: which of our packages each room may
+// import. A room that is not listed may import none of ours. "platform/" means
+// the platform's own rooms.
+var mayImport = map[string][]string{
+	"sandbox":   {"function"},
+	"kind":      {"function"},
+	"gpu":       {"function"},
+	"codestore": {"function"},
+	"worker":    {"function", "kind", "sandbox"},
+	"server":    {"function", "kind", "gpu", "worker", "codestore", "sandbox"},
+	"wire":      {"function"},
+	"balancer":  {"function", "codestore"},
+	"runtime":   {"function"},
+	"platform":  {"platform/"},
+	"console":   {"function"},
+	"telemetry": {"function"},
+}
+
+// rooms are the folders that must be there, each with a doc.go.
+var rooms = []string{"function", "kind", "sandbox", "gpu", "codestore", "worker", "server", "wire", "balancer", "runtime",
+	"platform", "platform/api", "platform/controller", "platform/bus", "platform/invoker", "platform/store", "console", "telemetry"}
+
+type listed struct {
+	ImportPath string
+	Doc        string
+	GoFiles    []string
+	Imports    []string
+}
+
+func list(t *testing.T, args ...string) []listed {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Doc,GoFiles,Imports"}, args...)...)
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listed
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); err == io.EOF {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		p.ImportPath = strings.TrimPrefix(p.ImportPath, module)
+		all = append(all, p)
+	}
+}
+
+func TestImportsFollowThePlan(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		room, _, _ := strings.Cut(p.ImportPath, "/")
+		if outside := []string{"cmd", "test", "bench", "examples"}; slices.Contains(outside, room) {
+			continue // these wire or use the rooms: they may import any
+		}
+		for _, imported := range p.Imports {
+			imported, ours := strings.CutPrefix(imported, module)
+			if ours && !allowed(mayImport[room], imported) {
+				t.Errorf("%s imports %s, which the plan does not allow; it may import %v", p.ImportPath, imported, mayImport[room])
+			}
+		}
+	}
+}
+
+func allowed(plan []string, imported string) bool {
+	return slices.ContainsFunc(plan, func(p string) bool {
+		return imported == p || strings.HasSuffix(p, "/") && strings.HasPrefix(imported+"/", p)
+	})
+}
+
+func TestFunctionImportsTheStandardLibraryOnly(t *testing.T) {
+	for _, p := range list(t, "./function") {
+		for _, imported := range p.Imports {
+			if first, _, _ := strings.Cut(imported, "/"); strings.Contains(first, ".") {
+				t.Errorf("function imports %s", imported)
+			}
+		}
+	}
+}
+
+func TestEveryRoomHasItsDoc(t *testing.T) {
+	there := map[string]listed{}
+	for _, p := range list(t, "./...") {
+		there[p.ImportPath] = p
+	}
+	for _, room := range rooms {
+		p, ok := there[room]
+		if !ok || !slices.Contains(p.GoFiles, "doc.go") || p.Doc == "" {
+			t.Errorf("the room %s has no doc.go that says what it is for", room)
+		}
+	}
+}

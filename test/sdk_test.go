@@ -1,0 +1,28 @@
+package test
+
+import (
+	"encoding/base64"
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// The npm package "openwhisk" does the platform's main things, unchanged.
+func TestJavaScriptSDK(t *testing.T) {
+	if _, err := os.Stat("sdk/node_modules/openwhisk"); err != nil {
+		t.Fatal("the npm packages are missing: run `make setup`")
+	}
+	s := startStandalone(t, t.TempDir())
+	zip := zipOf(t, map[string]string{
+		"package.json": `{"main": "lib/start.js"}`,
+		"lib/start.js": "exports.main = args => ({ zipped: args })",
+	})
+	cmd := exec.Command("node", "--test", "--test-reporter=spec", "sdk.test.js")
+	cmd.Dir = "sdk"
+	cmd.Env = append(os.Environ(), "APIHOST="+s.api, "AUTH="+s.auth, "NODE_ZIP="+base64.StdEncoding.EncodeToString(zip))
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,38 @@
+package wire
+
+import (
+	"testing"
+
+	"github.com/whiskaway/whiskaway/function"
+)
+
+// The benchmarks measure one hop with a host that only echoes: both ends of it.
+
+func BenchmarkRunDialled(b *testing.B) {
+	c, _ := serveHost(b, &fakeHost{run: echo})
+	benchmarkRuns(b, c)
+}
+
+func BenchmarkRunHome(b *testing.B) {
+	balancer := newTestBalancer()
+	addr := serve(b, balancer.handler(), Server{})
+	goHome(b, HomeConfig{URL: "http://" + addr, Token: "join", Host: &fakeHost{run: echo}})
+	benchmarkRuns(b, within(b, balancer.joined, "the server").Host)
+}
+
+func benchmarkRuns(b *testing.B, host function.Host) {
+	act := activation(`{"value":{"name":"stranger"}}`)
+	nobody := function.OutputFunc(func(function.Stream, []byte) error { return nil })
+	b.ReportAllocs()
+	b.SetParallelism(16)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			sum, err := host.Run(b.Context(), function.ID{1}, testClaim, act, nobody)
+			if err != nil || sum.Outcome != function.OutcomeOK {
+				b.Errorf("%+v, %v", sum, err)
+				return
+			}
+		}
+	})
+}

@@ -1,0 +1,129 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/whiskaway/whiskaway/function"
+)
+
+const (
+	// dialTimeout bounds how long a connection may take, TLS included.
+	dialTimeout = 10 * time.Second
+	// deadAfter is when a silent peer is taken for dead.
+	deadAfter = 10 * time.Second
+)
+
+// keepAlive finds a dead peer within deadAfter.
+func keepAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: true, Idle: 4 * time.Second, Interval: 2 * time.Second, Count: 3}
+}
+
+// A dialFunc makes one connection, ready for HTTP.
+type dialFunc func(ctx context.Context) (net.Conn, error)
+
+// parseURL reads the address of a host. Plain http is for loopback only.
+func parseURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Hostname() == "" {
+		return nil, function.Errorf(function.CodeBadRequest, "the address %q is not a URL such as https://gpu.example.com:3234", withoutUser(u, text))
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, function.Errorf(function.CodeBadRequest, "the address %q has more than a host and a path; the token is given apart", u.Redacted())
+	}
+	switch {
+	case u.Scheme == "https":
+	case u.Scheme == "http" && function.IsLoopback(u.Host):
+	case u.Scheme == "http":
+		return nil, function.Errorf(function.CodeBadRequest,
+			"%s is plain http to another machine, where all could read the token and the code; use https (plain http is for loopback)", text)
+	default:
+		return nil, function.Errorf(function.CodeBadRequest, "the scheme of %q is not known; use https, or http on loopback", text)
+	}
+	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
+	return u, nil
+}
+
+// at returns the URL of an endpoint of the host u.
+func at(u *url.URL, path string) *url.URL {
+	full := *u
+	full.Path += path
+	return &full
+}
+
+func withoutUser(u *url.URL, text string) string {
+	if u != nil {
+		return u.Redacted()
+	}
+	if len(text) > 0 {
+		return "(not readable)"
+	}
+	return ""
+}
+
+// newDial returns what connects to the host of u, by TLS if that is its scheme.
+// raw is how to reach an address; nil: by TCP.
+func newDial(u *url.URL, token Token, raw func(ctx context.Context, network, addr string) (net.Conn, error)) dialFunc {
+	if raw == nil {
+		raw = (&net.Dialer{KeepAliveConfig: keepAlive(), Control: control}).DialContext
+	}
+	addr := net.JoinHostPort(u.Hostname(), portOf(u))
+	var config *tls.Config
+	if u.Scheme == "https" {
+		config = clientTLS(u.Hostname(), token.Fingerprint)
+	}
+	name := u.Redacted()
+	return func(ctx context.Context) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+		defer cancel()
+		conn, err := raw(ctx, "tcp", addr)
+		if err == nil && config != nil {
+			conn, err = handshake(ctx, conn, config)
+		}
+		if err != nil {
+			return nil, dialError(name, err)
+		}
+		return conn, nil
+	}
+}
+
+func handshake(ctx context.Context, conn net.Conn, config *tls.Config) (net.Conn, error) {
+	secure := tls.Client(conn, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return secure, nil
+}
+
+// dialError says for a person why there is no connection. A host whose
+// certificate is wrong is not merely away: time does not mend that, so the code is
+// CodeUnauthorized.
+func dialError(name string, err error) *function.Error {
+	var unknown x509.UnknownAuthorityError
+	var wrongName x509.HostnameError
+	var plain tls.RecordHeaderError
+	var invalid *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, errNotPinned):
+		return function.Errorf(function.CodeUnauthorized, "%s: %v", name, err)
+	case errors.As(err, &unknown):
+		return function.Errorf(function.CodeUnauthorized,
+			"the certificate of %s is not trusted; use the token that the balancer printed, it carries the fingerprint", name)
+	case errors.As(err, &wrongName):
+		return function.Errorf(function.CodeUnauthorized, "the certificate of %s is for another name (%v); a token that carries the fingerprint of its authority does without the name", name, err)
+	case errors.As(err, &invalid):
+		return function.Errorf(function.CodeUnauthorized, "the certificate of %s is not valid: %v", name, err)
+	case errors.As(err, &plain):
+		return function.Errorf(function.CodeUnreachable, "%s does not speak TLS: %v", name, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return function.Errorf(function.CodeUnreachable, "cannot reach %s: no connection within %v", name, dialTimeout)
+	}
+	return function.Errorf(function.CodeUnreachable, "cannot reach %s: %v", name, err)
+}

@@ -1,0 +1,257 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/whiskaway/whiskaway/function"
+)
+
+// A HomeConfig says which balancer a server joins, and as what.
+type HomeConfig struct {
+	URL      string        // the balancer's: https, or http on loopback
+	Token    string        // the balancer's join token, as ParseToken reads it
+	ServerID string        // stays the same over restarts
+	Name     string        // for people
+	Host     function.Host // what the balancer may use; its word for namespaces is trusted
+	Body     function.BodyLimits
+	Log      *slog.Logger // nil: nowhere
+	// OnJoined is called each time that the server has joined, again after it
+	// was cut off. It must not block. nil: nobody.
+	OnJoined func()
+}
+
+// DialHome joins a balancer without an inbound port, and stays joined until ctx
+// ends; then it returns nil, once what is under way has its answer, or after
+// homeGrace. It returns an error
+// when the first join is refused, because of the token for example; it keeps
+// trying when the balancer is merely away, and after it has joined once.
+func DialHome(ctx context.Context, cfg HomeConfig) error {
+	h, err := newHome(cfg)
+	if err != nil {
+		return err
+	}
+	handler := NewHandler(HandlerConfig{Host: cfg.Host, Auth: trusted{}, Body: cfg.Body, Log: cfg.Log})
+	defer handler.Close()
+	server := &Server{Handler: handler, OnShutdown: handler.StopWatches, Log: cfg.Log, connState: h.conns.follow, headerLimit: -1}
+	serveCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var serving sync.WaitGroup
+	serving.Go(func() { server.Serve(serveCtx, h.listener) })
+	defer serving.Wait()
+	defer stop() // before the line above
+	err = h.keep(ctx)
+	handler.StopWatches()
+	h.conns.awaitQuiet(homeGrace)
+	return err
+}
+
+// homeGrace is how long answers under way may take to leave at the end.
+const homeGrace = 5 * time.Second
+
+// A home keeps a server joined. Its fields belong to the goroutine in keep,
+// unless they say otherwise.
+type home struct {
+	cfg      HomeConfig
+	log      *slog.Logger
+	dial     func(ctx context.Context) (*homeConn, error) // any goroutine
+	listener *homeListener                                // any goroutine
+	conns    *census                                      // any goroutine
+	dialing  int
+	failures int       // dials that failed since the last one that did not
+	retryAt  time.Time // no dial before
+	joined   bool      // ever
+	away     bool      // not joined now, and that was said
+	instance string    // the balancer's name of what was joined last
+	joinedAt time.Time // when that was
+	flaps    int       // joins in a row that did not last
+}
+
+func newHome(cfg HomeConfig) (*home, error) {
+	u, err := parseURL(cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	token, err := ParseToken(cfg.Token)
+	if err != nil {
+		return nil, function.Errorf(function.CodeBadRequest, "the token for %s: %v", u, err)
+	}
+	if cfg.ServerID == "" || cfg.Name == "" {
+		return nil, function.Errorf(function.CodeBadRequest, "a server needs an id and a name to join")
+	}
+	return &home{
+		cfg: cfg, log: orDiscard(cfg.Log).With("balancer", u.String()),
+		dial: joinDial(u, token, cfg), listener: newHomeListener(), conns: newCensus(), away: true,
+	}, nil
+}
+
+// A dialled is what one dial came to.
+type dialled struct {
+	conn *homeConn
+	err  error
+}
+
+// keep dials whenever connections are missing.
+func (h *home) keep(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	results := make(chan dialled)
+	defer func() { // the dials under way have no other reader
+		cancel()
+		for ; h.dialing > 0; h.dialing-- {
+			if d := <-results; d.conn != nil {
+				d.conn.Close()
+			}
+		}
+	}()
+	for ctx.Err() == nil {
+		for range h.due(time.Now()) {
+			h.dialing++
+			go func() {
+				conn, err := h.dial(ctx)
+				results <- dialled{conn, err}
+			}()
+		}
+		if err := h.wait(ctx, results); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wait returns after the next thing that may change what is due.
+func (h *home) wait(ctx context.Context, results <-chan dialled) error {
+	var retry <-chan time.Time
+	if pause := time.Until(h.retryAt); pause > 0 && h.dialing == 0 {
+		timer := time.NewTimer(pause)
+		defer timer.Stop()
+		retry = timer.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-h.conns.changed:
+	case <-retry:
+	case d := <-results:
+		h.dialing--
+		return h.took(ctx, d)
+	}
+	return nil
+}
+
+// due returns how many dials to begin now. While nothing is known to work, one
+// is tried at a time.
+func (h *home) due(now time.Time) int {
+	free, active := h.conns.count()
+	if free+active == 0 && h.joined && !h.away {
+		h.away = true
+		h.retryAt = now.Add(backoff(h.flaps+1, false, rand.Float64()))
+		h.log.Warn("the connection to the balancer is lost; joining again")
+	}
+	if now.Before(h.retryAt) {
+		return 0
+	}
+	n := missing(free, active, h.dialing)
+	if h.away || h.failures > 0 {
+		n = min(n, 1-h.dialing)
+	}
+	return max(n, 0)
+}
+
+// took carries out what a dial came to.
+func (h *home) took(ctx context.Context, d dialled) error {
+	if d.err == nil {
+		h.welcome(d.conn)
+		return nil
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	refused := isRefusal(d.err)
+	if refused && !h.joined {
+		return d.err
+	}
+	if h.failures == 0 {
+		h.log.Warn("cannot join the balancer; trying again", "error", d.err)
+	}
+	h.failures++
+	h.retryAt = time.Now().Add(backoff(h.failures, refused, rand.Float64()))
+	return nil
+}
+
+// welcome hands a new connection to the server. The first one of a session
+// means that the server has joined, or joined again.
+func (h *home) welcome(conn *homeConn) {
+	h.failures = 0
+	anew := h.away || conn.instance != h.instance
+	h.instance = conn.instance
+	h.conns.add()
+	h.listener.deliver(conn)
+	if !anew {
+		return
+	}
+	h.countFlap(time.Now())
+	h.away, h.joined = false, true
+	h.log.Info("joined the balancer")
+	if h.cfg.OnJoined != nil {
+		h.cfg.OnJoined()
+	}
+}
+
+// countFlap slows down who joins again and again: a balancer that drops a server
+// at once must not be dialled without a pause.
+func (h *home) countFlap(now time.Time) {
+	if now.Sub(h.joinedAt) >= settled {
+		h.flaps = 0
+	} else {
+		h.flaps++
+		h.retryAt = now.Add(backoff(h.flaps, false, rand.Float64()))
+	}
+	h.joinedAt = now
+}
+
+// isRefusal reports whether the balancer itself said no for a reason that time
+// does not mend.
+func isRefusal(err error) bool {
+	var e *function.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case function.CodeUnauthorized, function.CodeForbidden, function.CodeBadRequest:
+		return true
+	}
+	return false
+}
+
+const (
+	minBackoff     = 100 * time.Millisecond
+	maxBackoff     = 5 * time.Second
+	refusedBackoff = 30 * time.Second
+	// settled is how long a join must last to count as a good one.
+	settled = 10 * time.Second
+)
+
+// backoff returns how long to wait after the nth failure in a row: from half of
+// it to all of it, as random in [0,1) says.
+func backoff(n int, refused bool, random float64) time.Duration {
+	d := refusedBackoff
+	if !refused {
+		d = min(maxBackoff, minBackoff<<min(n-1, 10))
+	}
+	return d/2 + time.Duration(random*float64(d/2))
+}
+
+const (
+	spareConns = 8    // at least so many are free
+	maxDials   = 32   // at a time
+	maxConns   = 2048 // of one server
+)
+
+// missing returns how many connections to dial: as many shall be free as are
+// active, so that a burst doubles what there is with each round trip.
+func missing(free, active, dialing int) int {
+	want := max(spareConns, active) - free - dialing
+	return max(0, min(want, maxDials-dialing, maxConns-free-active-dialing))
+}

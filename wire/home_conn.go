@@ -1,0 +1,201 @@
+package wire
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/whiskaway/whiskaway/function"
+)
+
+// A homeConn is a connection that this server has dialled and serves on. It
+// gives back first what was read of it together with the balancer's 101.
+type homeConn struct {
+	net.Conn
+	early *bufio.Reader // nil: nothing
+	// instance is the balancer's name of the session that it is part of.
+	instance string
+	state    http.ConnState
+}
+
+func (c *homeConn) Read(p []byte) (int, error) {
+	if c.early != nil {
+		if c.early.Buffered() > 0 {
+			return c.early.Read(p)
+		}
+		c.early = nil
+	}
+	return c.Conn.Read(p)
+}
+
+// joinDial returns what makes one connection and joins the balancer by it.
+func joinDial(u *url.URL, token Token, cfg HomeConfig) func(context.Context) (*homeConn, error) {
+	dial := newDial(u, token, nil)
+	header := http.Header{
+		"Authorization": {"Bearer " + token.Secret},
+		"Connection":    {"Upgrade"},
+		"Upgrade":       {upgradeProtocol},
+		headerVersion:   {Version},
+		headerServer:    {cfg.ServerID},
+		headerName:      {url.PathEscape(cfg.Name)},
+		headerSession:   {function.NewLeaseID()},
+	}
+	target := at(u, "/join")
+	return func(ctx context.Context) (*homeConn, error) {
+		conn, err := dial(ctx)
+		if err != nil {
+			return nil, err
+		}
+		stop := context.AfterFunc(ctx, func() { conn.Close() })
+		defer stop()
+		joined, err := upgrade(conn, &http.Request{Method: http.MethodPost, URL: target, Host: target.Host, Header: header})
+		if err != nil {
+			conn.Close()
+			return nil, err
+		}
+		return joined, nil
+	}
+}
+
+// upgrade sends the request and reads the balancer's answer.
+func upgrade(conn net.Conn, r *http.Request) (*homeConn, error) {
+	name := r.URL.Host
+	conn.SetDeadline(time.Now().Add(dialTimeout))
+	if err := r.Write(conn); err != nil {
+		return nil, dialError(name, err)
+	}
+	early := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(early, r)
+	if err != nil {
+		return nil, dialError(name, err)
+	}
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		defer resp.Body.Close()
+		return nil, refusalFrom(resp, name)
+	}
+	conn.SetDeadline(time.Time{})
+	if early.Buffered() == 0 {
+		early = nil
+	}
+	return &homeConn{Conn: conn, early: early, instance: first(resp.Header, headerSession)}, nil
+}
+
+// A homeListener hands dialled connections to net/http.
+type homeListener struct {
+	conns chan *homeConn
+	done  chan struct{}
+	close sync.Once
+}
+
+func newHomeListener() *homeListener {
+	return &homeListener{conns: make(chan *homeConn), done: make(chan struct{})}
+}
+
+// deliver gives a connection to the server, or closes it when that has ended.
+func (l *homeListener) deliver(c *homeConn) {
+	select {
+	case l.conns <- c:
+	case <-l.done:
+		c.Close()
+	}
+}
+
+func (l *homeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *homeListener) Close() error {
+	l.close.Do(func() { close(l.done) })
+	return nil
+}
+
+// Addr is what net.Listener asks for; nobody can dial it.
+func (l *homeListener) Addr() net.Addr { return &net.UnixAddr{Name: "dialled home", Net: "home"} }
+
+// A census counts the connections home.
+type census struct {
+	changed chan struct{} // has an entry when more may be missing
+
+	mu           sync.Mutex
+	free, active int
+	quiet        chan struct{} // not nil: somebody waits until none is active; then it is closed
+}
+
+func newCensus() *census { return &census{changed: make(chan struct{}, 1)} }
+
+func (c *census) count() (free, active int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.free, c.active
+}
+
+// add counts a connection before net/http knows it.
+func (c *census) add() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.free++
+}
+
+// awaitQuiet waits until no connection is active, at most for patience.
+func (c *census) awaitQuiet(patience time.Duration) {
+	c.mu.Lock()
+	quiet := make(chan struct{})
+	c.quiet = quiet
+	c.tellQuiet()
+	c.mu.Unlock()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-quiet:
+	case <-timer.C:
+	}
+}
+
+// tellQuiet tells who waits that none is active. mu is held.
+func (c *census) tellQuiet() {
+	if c.quiet != nil && c.active == 0 {
+		close(c.quiet)
+		c.quiet = nil
+	}
+}
+
+// follow is net/http's ConnState hook. For one connection its calls never overlap.
+func (c *census) follow(conn net.Conn, now http.ConnState) {
+	h := conn.(*homeConn)
+	before := h.state
+	h.state = now
+	c.mu.Lock()
+	switch now {
+	case http.StateActive:
+		c.free--
+		c.active++
+	case http.StateIdle:
+		c.free++
+		c.active--
+	case http.StateClosed, http.StateHijacked:
+		if before == http.StateActive {
+			c.active--
+		} else {
+			c.free--
+		}
+	}
+	c.tellQuiet()
+	wake := now != http.StateIdle && missing(c.free, c.active, 0) > 0
+	c.mu.Unlock()
+	if !wake {
+		return
+	}
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,60 @@
+package wire
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+)
+
+// fingerprintOf returns the base64url SHA-256 of a certificate's DER bytes.
+func fingerprintOf(der []byte) string {
+	sum := sha256.Sum256(der)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// clientTLS returns how a client checks who it speaks to. Without a fingerprint
+// that is the system's authorities and the host's name.
+//
+// With one, the authority with that fingerprint must have signed the
+// certificate, and nothing else counts: not the name either, because that
+// authority signs for one balancer only, which may be reached by any address.
+func clientTLS(host, fingerprint string) *tls.Config {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, NextProtos: []string{"http/1.1"}}
+	if fingerprint != "" {
+		config.InsecureSkipVerify = true // the next line verifies instead
+		config.VerifyConnection = func(state tls.ConnectionState) error { return verifyPinned(state, fingerprint) }
+	}
+	return config
+}
+
+var errNotPinned = errors.New("its certificate is not from the authority whose fingerprint the token carries: " +
+	"the token is for another balancer, or somebody sits in between")
+
+// verifyPinned checks that the peer's certificate comes from the pinned authority.
+func verifyPinned(state tls.ConnectionState, fingerprint string) error {
+	certs := state.PeerCertificates
+	if len(certs) == 0 {
+		return fmt.Errorf("%w: there is none", errNotPinned)
+	}
+	roots, rest := x509.NewCertPool(), x509.NewCertPool()
+	found := false
+	for _, c := range certs[1:] {
+		if fingerprintOf(c.Raw) == fingerprint {
+			roots.AddCert(c)
+			found = true
+		} else {
+			rest.AddCert(c)
+		}
+	}
+	if !found {
+		return errNotPinned
+	}
+	_, err := certs[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: rest, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	if err != nil {
+		return fmt.Errorf("%w; the certificate does not hold: %w", errNotPinned, err)
+	}
+	return nil
+}

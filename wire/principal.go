@@ -1,0 +1,55 @@
+package wire
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+
+	"github.com/whiskaway/whiskaway/function"
+)
+
+// A Principal is who a token stands for.
+type Principal struct {
+	Role Role
+	// Namespace is the only one that the token is good for; empty: all.
+	Namespace string
+	// ID names the token in logs. It is not secret.
+	ID string
+}
+
+// An Authorizer knows tokens.
+type Authorizer interface {
+	// Authorize returns whose secret this is, or an error with
+	// CodeUnauthorized. An empty secret means that none was sent.
+	Authorize(secret string) (Principal, error)
+}
+
+// Static returns an Authorizer that knows one token, which is good for
+// everything but joining.
+func Static(token Token) Authorizer {
+	return static(sha256.Sum256([]byte(token.Secret)))
+}
+
+type static [sha256.Size]byte
+
+func (s static) Authorize(secret string) (Principal, error) {
+	sum := sha256.Sum256([]byte(secret))
+	if secret == "" || subtle.ConstantTimeCompare(sum[:], s[:]) != 1 {
+		return Principal{}, wrongToken(secret)
+	}
+	return Principal{Role: RoleAdmin, ID: "static"}, nil
+}
+
+// trusted is the Authorizer of a connection that the server itself has dialled:
+// who is at its other end was proved then.
+type trusted struct{}
+
+func (trusted) Authorize(string) (Principal, error) {
+	return Principal{Role: RoleAdmin, ID: "balancer"}, nil
+}
+
+func wrongToken(secret string) error {
+	if secret == "" {
+		return function.Errorf(function.CodeUnauthorized, "a token is missing; send it as Authorization: Bearer TOKEN")
+	}
+	return function.Errorf(function.CodeUnauthorized, "the token is not one of this host's")
+}

@@ -1,0 +1,104 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// idleTimeout is when a server closes an idle connection; every client
+	// of ours closes it before.
+	idleTimeout       = 90 * time.Second
+	readHeaderTimeout = 10 * time.Second
+)
+
+// A Server serves HTTP on a listener until it is told to end.
+type Server struct {
+	Handler http.Handler
+	// TLS is nil for plain HTTP.
+	TLS *tls.Config
+	// Grace is how long requests under way may take at the end; then they are cut.
+	Grace time.Duration
+	// OnShutdown is called when the end begins, to end what would never end
+	// itself: Handler.StopWatches.
+	OnShutdown func()
+	// Log gets what net/http has to say; nil: nowhere.
+	Log *slog.Logger
+
+	connState   func(net.Conn, http.ConnState) // DialHome's
+	headerLimit time.Duration                  // 0: readHeaderTimeout; < 0: none
+}
+
+// Serve serves until ctx ends, and then shuts down: it takes no new connection,
+// lets requests end for as long as Grace, and returns when the last handler
+// has. It closes ln. The error is nil when ctx ended it.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	var conns sync.WaitGroup // serving goroutines of net/http
+	server := s.httpServer(&conns)
+	if s.TLS != nil {
+		ln = tls.NewListener(ln, s.TLS)
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(ln) }()
+	var err error
+	select {
+	case <-ctx.Done():
+		s.shutdown(server)
+		<-failed
+	case err = <-failed:
+		server.Close()
+	}
+	conns.Wait()
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+func (s *Server) httpServer(conns *sync.WaitGroup) *http.Server {
+	server := &http.Server{
+		Handler:           s.Handler,
+		IdleTimeout:       idleTimeout,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ErrorLog:          slog.NewLogLogger(orDiscard(s.Log).Handler(), slog.LevelWarn),
+		Protocols:         http1(),
+		ConnState: func(c net.Conn, state http.ConnState) {
+			countConn(conns, state)
+			if s.connState != nil {
+				s.connState(c, state)
+			}
+		},
+	}
+	if s.headerLimit < 0 {
+		server.ReadHeaderTimeout = 0
+	}
+	return server
+}
+
+// countConn follows net/http's goroutines: it makes one after StateNew, which
+// ends with one of the others, or with its handler when that has hijacked.
+func countConn(conns *sync.WaitGroup, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		conns.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		conns.Done()
+	}
+}
+
+func (s *Server) shutdown(server *http.Server) {
+	if s.OnShutdown != nil {
+		s.OnShutdown()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.Grace)
+	defer cancel()
+	if server.Shutdown(ctx) != nil {
+		server.Close()
+	}
+}

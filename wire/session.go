@@ -1,0 +1,104 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/whiskaway/whiskaway/function"
+)
+
+const (
+	// goneAfter is how long a session lives without any connection.
+	goneAfter = 10 * time.Second
+	// tendEvery is how often waiting connections are looked after.
+	tendEvery = time.Second
+)
+
+// errGone is why a session ends whose server is away.
+var errGone = errors.New("the server's connections are gone")
+
+// A session is one life of a server that has dialled home.
+type session struct {
+	id, serverID, name string
+	// instance is this side's name of the session: who dials sees by it that
+	// it has joined anew.
+	instance string
+
+	pool   *pool
+	client *Client
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{} // closed when run has returned
+}
+
+func newSession(parent context.Context, req joinRequest) *session {
+	s := &session{
+		id: req.session, serverID: req.serverID, name: req.name, instance: function.NewLeaseID(),
+		pool: newPool(time.Now), done: make(chan struct{}),
+	}
+	s.ctx, s.cancel = context.WithCancel(parent)
+	s.client = newPoolClient("the server "+req.name, s.pool.take)
+	return s
+}
+
+// run lets the balancer use the server until it is gone, replaced or dropped.
+func (s *session) run(join func(context.Context, Joining) error, log *slog.Logger) {
+	defer close(s.done)
+	log = log.With("server", s.name, "id", s.serverID)
+	ctx, end := context.WithCancelCause(s.ctx)
+	var tending sync.WaitGroup
+	tending.Go(func() { s.tend(ctx, end) })
+	if ctx.Err() == nil {
+		log.Info("a server joined")
+		err := s.callJoin(ctx, join)
+		log.Info("a server left", "reason", reason(ctx, err))
+	}
+	end(nil)
+	s.cancel()
+	tending.Wait()
+	s.pool.close()
+	s.client.Close()
+}
+
+func (s *session) callJoin(ctx context.Context, join func(context.Context, Joining) error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("a panic was caught: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return join(ctx, Joining{ServerID: s.serverID, Name: s.name, Host: s.client})
+}
+
+// tend drops waiting connections that died or grew old, and ends the session
+// when there has been none for a while.
+func (s *session) tend(ctx context.Context, end context.CancelCauseFunc) {
+	ticker := time.NewTicker(tendEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		s.pool.sweep()
+		if s.pool.emptyFor() >= goneAfter {
+			end(errGone)
+			return
+		}
+	}
+}
+
+func reason(ctx context.Context, err error) string {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause.Error()
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return "it was let go"
+}

@@ -1,0 +1,107 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/whiskaway/whiskaway/function"
+)
+
+// An ack is the first line on file descriptor 3. See protocol.md.
+type ack struct {
+	OK          bool   `json:"ok"`
+	Error       string `json:"error"`
+	Whiskaway   int    `json:"whiskaway"`   // the version of our own protocol; 0: a plain ActionLoop
+	Concurrency int    `json:"concurrency"` // how many runs it takes at once
+}
+
+// maxAck bounds the ack's line, in bytes.
+const maxAck = 64 << 10
+
+// errNoAck is the cause of a start that took too long.
+var errNoAck = errors.New("no ack in time")
+
+// ackGrace is how long an executable that may not know of acks has for one, and
+// for ending right away where it cannot run. Then it counts as ready.
+const ackGrace = time.Second
+
+// awaitAck reads the ack. When its time or ctx is over it kills the process,
+// which ends the reading. Of an executable that may not send one it waits for
+// ackGrace.
+func (w *Worker) awaitAck(ctx context.Context, timeout time.Duration, mayNotAck bool) (ack, error) {
+	timed, cancel := context.WithTimeoutCause(ctx, timeout, errNoAck)
+	defer cancel()
+	defer context.AfterFunc(timed, w.proc.Kill)()
+	if mayNotAck {
+		w.proc.Result.SetReadDeadline(time.Now().Add(ackGrace))
+		defer w.proc.Result.SetReadDeadline(time.Time{})
+	}
+	line, err := w.answers.line(maxAck)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) && timed.Err() == nil:
+		w.ackMayCome = true
+		return ack{OK: true}, nil
+	case ctx.Err() != nil:
+		return ack{}, ctx.Err()
+	case errors.Is(context.Cause(timed), errNoAck):
+		return ack{}, initFailed("the function was not ready in time: no ack within %v", timeout)
+	case errors.Is(err, errTooLong):
+		return ack{}, initFailed("the first line on file descriptor 3 is longer than an ack can be")
+	case err != nil:
+		return ack{}, w.endedEarly()
+	}
+	return parseAck(line)
+}
+
+func parseAck(line []byte) (ack, error) {
+	var a ack
+	if err := json.Unmarshal(line, &a); err != nil {
+		return ack{}, initFailed("the first line on file descriptor 3 is not an ack, %q, but %.100q", `{"ok":true}`, line)
+	}
+	if !a.OK {
+		if a.Error == "" {
+			a.Error = "the function did not start, and did not say why"
+		}
+		return ack{}, initFailed("%s", a.Error)
+	}
+	return a, nil
+}
+
+// isLateAck reports whether the line is the plain ack that had not come in time.
+// It is asked once, for the first line of a process that has not sent one.
+func (w *Worker) isLateAck(line []byte) bool {
+	mayBe := w.ackMayCome
+	w.ackMayCome = false
+	var compact bytes.Buffer
+	return mayBe && json.Compact(&compact, line) == nil && compact.String() == `{"ok":true}`
+}
+
+func (w *Worker) endedEarly() error {
+	select {
+	case <-w.proc.Done():
+		return initFailed("the function's process %s before it was ready", w.proc.Exit().Words())
+	case <-time.After(exitGrace):
+		return initFailed("the function's process closed file descriptor 3 before it was ready")
+	}
+}
+
+func initFailed(format string, args ...any) error {
+	return function.Errorf(function.CodeInitFailed, format, args...)
+}
+
+// failStart ends a process that is not wanted, and adds what it printed. One
+// that said why it fails may first end by itself.
+func (w *Worker) failStart(err error) error {
+	if function.CodeOf(err) != function.CodeInitFailed {
+		w.proc.Kill()
+	}
+	w.awaitExit()
+	w.proc.Close()
+	failed := *function.AsError(err)
+	failed.Logs = string(bytes.Join(w.idle.texts(), nil))
+	return &failed
+}
