@@ -36,11 +36,12 @@ type owner struct {
 	// clean removes what start made for a function whose workers have ended.
 	clean func(fn *fn)
 
-	events chan event
-	done   chan struct{} // closed when loop has returned
-	tasks  sync.WaitGroup
-	life   context.Context // of starts
-	end    context.CancelFunc
+	events  chan event
+	done    chan struct{} // closed when loop has returned
+	drained chan struct{} // closed when we are draining and nothing runs any more
+	tasks   sync.WaitGroup
+	life    context.Context // of starts
+	end     context.CancelFunc
 
 	now       time.Time // of the event that is handled
 	functions map[function.ID]*fn
@@ -49,6 +50,7 @@ type owner struct {
 	running   int // runs in flight
 	starting  int
 	draining  bool
+	closing   bool
 	quiet     bool // the event that is handled changes nothing that a status tells
 	watchers  map[*watcher]struct{}
 }
@@ -64,6 +66,7 @@ func newOwner(l limits, log *slog.Logger) *owner {
 		limits: l, log: log,
 		events:    make(chan event, eventRoom),
 		done:      make(chan struct{}),
+		drained:   make(chan struct{}),
 		functions: map[function.ID]*fn{},
 		timer:     time.NewTimer(time.Hour),
 		watchers:  map[*watcher]struct{}{},
@@ -72,7 +75,7 @@ func newOwner(l limits, log *slog.Logger) *owner {
 	return o
 }
 
-// loop handles events until a closing event was handled and all has ended.
+// loop handles events until all has ended and a closing event was handled.
 func (o *owner) loop() {
 	defer close(o.done)
 	defer o.end()
@@ -103,7 +106,8 @@ func (o *owner) send(e event) bool {
 	}
 }
 
-// finished ends the functions once we are draining and nothing runs any more.
+// finished ends the functions once we are draining and nothing runs any more, and
+// reports whether the loop's work is done.
 func (o *owner) finished() bool {
 	if !o.draining || o.starting > 0 || o.running > 0 {
 		return false
@@ -111,7 +115,12 @@ func (o *owner) finished() bool {
 	for _, f := range o.functions {
 		o.remove(f)
 	}
-	return true
+	select {
+	case <-o.drained:
+	default:
+		close(o.drained)
+	}
+	return o.closing
 }
 
 // wakeUp asks plan for the functions whose time has come.

@@ -57,6 +57,7 @@ func newFakeMachine(tb testing.TB, l limits, slots int, run func(ctx context.Con
 	m.owner.clean = func(*fn) {}
 	m.tasks.Go(m.owner.loop)
 	tb.Cleanup(func() {
+		m.owner.send(draining{})
 		m.owner.send(closing{})
 		m.tasks.Wait()
 		m.owner.tasks.Wait()

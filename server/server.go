@@ -144,17 +144,24 @@ func (s *Server) ID() string { return s.id }
 // Name is the one for people.
 func (s *Server) Name() string { return s.name }
 
-// Close ends the server. New runs are refused with CodeDraining, those that
-// wait too; those in flight may end until ctx does, and are then ended as
-// crashed. When Close returns, every worker has ended, every function's
-// directory is gone, and no goroutine of ours is left.
-func (s *Server) Close(ctx context.Context) error {
-	s.owner.send(closing{})
+// Drain takes nothing new: runs and Inits are refused with CodeDraining, those that
+// wait too. Runs in flight may end until ctx does, and are then ended as crashed. When
+// it returns no worker is left; who watches is still told so, until Close.
+func (s *Server) Drain(ctx context.Context) {
+	s.owner.send(draining{})
 	select {
-	case <-s.owner.done:
+	case <-s.owner.drained:
 	case <-ctx.Done():
 		s.owner.send(dropping{})
+		<-s.owner.drained
 	}
+}
+
+// Close drains the server and ends it. When Close returns, every worker has ended, every function's
+// directory is gone, and no goroutine of ours is left.
+func (s *Server) Close(ctx context.Context) error {
+	s.Drain(ctx)
+	s.owner.send(closing{})
 	return s.closed()
 }
 
@@ -164,10 +171,15 @@ func (s *Server) release() error {
 	return errors.Join(os.RemoveAll(s.layout.functions()), s.lock.Close())
 }
 
-// closing says that nothing new may begin.
+// closing says that the loop may end.
 type closing struct{}
 
-func (closing) apply(o *owner) {
+func (closing) apply(o *owner) { o.closing = true }
+
+// draining says that nothing new may begin.
+type draining struct{}
+
+func (draining) apply(o *owner) {
 	if o.draining {
 		return
 	}

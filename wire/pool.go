@@ -31,7 +31,9 @@ type pool struct {
 	mu     sync.Mutex
 	closed bool
 	open   map[*pooledConn]struct{}
-	empty  time.Time // since when open is empty
+	empty  time.Time     // since when open is empty
+	unused chan struct{} // not nil: somebody waits until open is empty; then it is closed
+	told   bool          // unused is closed
 }
 
 // A pooledConn tells its pool when it is closed.
@@ -52,7 +54,7 @@ func newPool(now func() time.Time) *pool {
 func (p *pool) put(conn net.Conn) {
 	c := &pooledConn{Conn: conn, pool: p, since: p.now()}
 	p.mu.Lock()
-	closed := p.closed
+	closed := p.closed || p.unused != nil
 	if !closed {
 		p.open[c] = struct{}{}
 	}
@@ -123,6 +125,45 @@ func (p *pool) emptyFor() time.Duration {
 	return p.now().Sub(p.empty)
 }
 
+// retire closes the connections that wait for a first use, and waits until those
+// in use are closed by their users, at most for patience or until ctx ends.
+func (p *pool) retire(ctx context.Context, patience time.Duration) {
+	p.mu.Lock()
+	unused := make(chan struct{})
+	p.unused = unused
+	p.mu.Unlock()
+	p.dropReady()
+	p.mu.Lock()
+	p.tellUnused()
+	p.mu.Unlock()
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	select {
+	case <-unused:
+	case <-timeout.C:
+	case <-ctx.Done():
+	}
+}
+
+func (p *pool) dropReady() {
+	for {
+		select {
+		case c := <-p.ready:
+			c.Close()
+		default:
+			return
+		}
+	}
+}
+
+// tellUnused tells who waits that no connection is left. mu is held.
+func (p *pool) tellUnused() {
+	if p.unused != nil && len(p.open) == 0 && !p.told {
+		p.told = true
+		close(p.unused)
+	}
+}
+
 // close closes all connections, also those in use.
 func (p *pool) close() {
 	p.mu.Lock()
@@ -148,6 +189,7 @@ func (c *pooledConn) Close() error {
 		if len(c.pool.open) == 0 {
 			c.pool.empty = c.pool.now()
 		}
+		c.pool.tellUnused()
 	}
 	c.pool.mu.Unlock()
 	return c.Conn.Close()

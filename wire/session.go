@@ -17,6 +17,8 @@ const (
 	goneAfter = 10 * time.Second
 	// tendEvery is how often waiting connections are looked after.
 	tendEvery = time.Second
+	// lastAnswers is how long answers may take to come in after a session's end.
+	lastAnswers = 2 * time.Second
 )
 
 // errGone is why a session ends whose server is away.
@@ -31,15 +33,16 @@ type session struct {
 
 	pool   *pool
 	client *Client
+	parent context.Context // of all sessions
 	ctx    context.Context
 	cancel context.CancelFunc
-	done   chan struct{} // closed when run has returned
+	done   chan struct{} // closed when the server was let go, and may join anew
 }
 
 func newSession(parent context.Context, req joinRequest) *session {
 	s := &session{
 		id: req.session, serverID: req.serverID, name: req.name, instance: function.NewLeaseID(),
-		pool: newPool(time.Now), done: make(chan struct{}),
+		pool: newPool(time.Now), parent: parent, done: make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(parent)
 	s.client = newPoolClient("the server "+req.name, s.pool.take)
@@ -48,7 +51,6 @@ func newSession(parent context.Context, req joinRequest) *session {
 
 // run lets the balancer use the server until it is gone, replaced or dropped.
 func (s *session) run(join func(context.Context, Joining) error, log *slog.Logger) {
-	defer close(s.done)
 	log = log.With("server", s.name, "id", s.serverID)
 	ctx, end := context.WithCancelCause(s.ctx)
 	var tending sync.WaitGroup
@@ -61,8 +63,16 @@ func (s *session) run(join func(context.Context, Joining) error, log *slog.Logge
 	end(nil)
 	s.cancel()
 	tending.Wait()
+	close(s.done)
+	s.part()
+}
+
+// part lets the answers that are on their way come in before the connections are
+// closed: a server that ends says so while its last runs still send theirs.
+func (s *session) part() {
+	s.client.Close() // the idle ones
+	s.pool.retire(s.parent, lastAnswers)
 	s.pool.close()
-	s.client.Close()
 }
 
 func (s *session) callJoin(ctx context.Context, join func(context.Context, Joining) error) (err error) {

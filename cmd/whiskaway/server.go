@@ -73,8 +73,9 @@ func (c *serverCommand) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer closeInTime(log, "the server", host.Close)
 	g, ctx := errgroup.WithContext(ctx)
-	serving := drained(g, ctx, log, host)
+	serving := drained(g, ctx, host)
 	if err := c.begin(g, serving, out, host, dir, log); err != nil {
 		g.Go(func() error { return err }) // ends the others
 	}
@@ -99,11 +100,14 @@ func (c *serverCommand) begin(g *errgroup.Group, ctx context.Context, out io.Wri
 
 // drained returns the context in which the server is reached. When ctx ends, the
 // server takes nothing new, and ends what runs; only then does that context end.
-func drained(g *errgroup.Group, ctx context.Context, log *slog.Logger, host *server.Server) context.Context {
+// Until then its balancer is connected, and knows that the server drains.
+func drained(g *errgroup.Group, ctx context.Context, host *server.Server) context.Context {
 	serving, end := context.WithCancel(context.WithoutCancel(ctx))
 	g.Go(func() error {
 		<-ctx.Done()
-		closeInTime(log, "the server", host.Close)
+		limited, cancel := context.WithTimeout(serving, closeTimeout)
+		defer cancel()
+		host.Drain(limited)
 		end()
 		return nil
 	})
