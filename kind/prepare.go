@@ -30,6 +30,10 @@ type Command struct {
 	// MayNotAck says that the process may be one that sends no ack: any ActionLoop
 	// executable works as it is, also one written before there were acks.
 	MayNotAck bool
+	// Readable and Writable are directories that the process must see, or may
+	// write to, besides the system's and Dir: the interpreter's, an environment's.
+	// A sandbox hides what is not named where it lies in a place that it hides.
+	Readable, Writable []string
 }
 
 // Prepare lays out the code in src.Dir and says how to start it. log, which may

@@ -17,7 +17,27 @@ type Config struct {
 	// Walls is what Detect found. The zero value stands for the mode that
 	// needs no privilege.
 	Walls Walls
-	Log   *slog.Logger // nil: nothing is logged
+	// Name is for people: what the command's cgroup is called after. May be empty.
+	Name string
+	// User is the uid and gid that the command runs with, where the walls have
+	// users of their own; 0: ours.
+	User int
+	// Temp is a directory of ours that becomes the command's /tmp, where it can be
+	// given one; it may write there in any case. Empty: it has none.
+	Temp string
+	// Readable and Writable are what the command sees of what is hidden from it
+	// otherwise, and where it may write. Dir, Path and Temp need not be named.
+	Readable, Writable []string
+	Limits             Limits
+	Log                *slog.Logger // nil: nothing is logged
+}
+
+// Limits bound a command with all its descendants. 0: no limit.
+type Limits struct {
+	Memory    int64 // bytes
+	Processes int   // processes and threads
+	FileSize  int64 // bytes of one file that it writes
+	OpenFiles int   // file descriptors of each process
 }
 
 func (c Config) check() error {

@@ -14,11 +14,17 @@ type Exit struct {
 	// Failure says in words why the command never ran, or why its end is not
 	// known; usually empty.
 	Failure string
+	// Cause says in words why we ended it, or why the kernel did, where that is
+	// known: "ran out of memory; its limit is 256 MB". It completes a sentence that
+	// begins "the process ...".
+	Cause string
 }
 
 // Words completes a sentence that begins "the process ...".
 func (e Exit) Words() string {
 	switch {
+	case e.Cause != "":
+		return e.Cause
 	case e.Failure != "":
 		return e.Failure
 	case e.Signal != 0:

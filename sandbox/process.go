@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -22,6 +23,7 @@ type Process struct {
 	status    *os.File // read end; the shim tells the command's end
 	done      chan struct{}
 	exit      Exit // written before done is closed
+	cause     atomic.Pointer[string]
 	killOnce  sync.Once
 	closeOnce sync.Once
 }
@@ -67,6 +69,11 @@ func Start(cfg Config) (*Process, error) {
 // wait ends after Kill at the latest, and Close waits for it.
 func (p *Process) wait() {
 	defer close(p.done)
+	defer func() {
+		if cause := p.cause.Load(); cause != nil {
+			p.exit.Cause = *cause
+		}
+	}()
 	report, _ := io.ReadAll(io.LimitReader(p.status, 64<<10))
 	state, err := p.shim.Wait()
 	if json.Unmarshal(report, &p.exit) == nil {
@@ -92,6 +99,18 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Exit is how the command ended. It is valid after Done.
 func (p *Process) Exit() Exit { return p.exit }
+
+// Interrupt sends SIGINT to the command and its process group, as a terminal does at
+// Ctrl-C. It does not wait. Nothing happens when the command has ended.
+func (p *Process) Interrupt() {
+	p.lifeline.Write([]byte{interruptByte})
+}
+
+// KillFor is Kill; the first cause becomes the Exit's.
+func (p *Process) KillFor(cause string) {
+	p.cause.CompareAndSwap(nil, &cause)
+	p.Kill()
+}
 
 // Kill ends the command and its descendants. It does not wait; see Done.
 func (p *Process) Kill() {

@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -190,5 +191,37 @@ func TestDetectAsNobody(t *testing.T) {
 	t.Logf("%s", out)
 	if err != nil || !strings.Contains(string(out), "namespace") && !strings.Contains(string(out), "subreaper") {
 		t.Errorf("got %q, %v", out, err)
+	}
+}
+
+func TestInterruptReachesTheProcessGroup(t *testing.T) {
+	for mode, walls := range modes(t) {
+		t.Run(mode, func(t *testing.T) {
+			p := start(t, walls, "/bin/sh", "-c", "trap 'echo got it; exit 3' INT; echo ready; while :; do sleep 0.01; done")
+			out := bufio.NewReader(p.Stdout)
+			if line, err := out.ReadString('\n'); line != "ready\n" {
+				t.Fatal(line, err)
+			}
+			p.Interrupt()
+			if line, err := out.ReadString('\n'); line != "got it\n" {
+				t.Error(line, err)
+			}
+			if e := await(t, p); e.Code != 3 {
+				t.Errorf("%+v", e)
+			}
+		})
+	}
+}
+
+func TestKillForTellsTheFirstCause(t *testing.T) {
+	for mode, walls := range modes(t) {
+		t.Run(mode, func(t *testing.T) {
+			p := start(t, walls, "/bin/sleep", "1000")
+			p.KillFor("ate too much")
+			p.KillFor("something else")
+			if e := await(t, p); e.Words() != "ate too much" {
+				t.Errorf("%+v", e)
+			}
+		})
 	}
 }

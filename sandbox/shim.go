@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
-	"io"
 	"os"
 	"os/signal"
 	"runtime"
@@ -35,12 +34,9 @@ func ShimMain(args []string) int {
 	if err := readOrder(in, &o); err != nil {
 		return 1 // who started us is gone, or a person runs this by hand
 	}
-	s := &shim{mode: o.Mode, signals: make(chan os.Signal, 1), cut: make(chan struct{})}
+	s := &shim{mode: o.Mode, signals: make(chan os.Signal, 1), interrupts: make(chan struct{}, 1), cut: make(chan struct{})}
 	s.takeSignals()
-	go func() {
-		io.Copy(io.Discard, in)
-		close(s.cut)
-	}()
+	go s.listen(in)
 	return report(s.run(o))
 }
 
@@ -67,12 +63,13 @@ func report(e Exit) int {
 
 // A shim's state belongs to the one goroutine that runs it.
 type shim struct {
-	mode    Mode
-	signals chan os.Signal // SIGCHLD
-	cut     chan struct{}  // closed when the lifeline ends
-	command int            // its pid
-	exit    Exit
-	ending  bool // the command has ended, or the lifeline has
+	mode       Mode
+	signals    chan os.Signal // SIGCHLD
+	interrupts chan struct{}  // has an entry when the command shall be interrupted
+	cut        chan struct{}  // closed when the lifeline ends
+	command    int            // its pid
+	exit       Exit
+	ending     bool // the command has ended, or the lifeline has
 }
 
 // takeSignals must come before the command's start, so that no end is missed.
@@ -129,8 +126,31 @@ func (s *shim) await() {
 	}
 	select {
 	case <-s.signals:
+	case <-s.interrupts:
+		syscall.Kill(-s.command, syscall.SIGINT)
 	case <-s.cut:
 		s.ending = true
+	}
+}
+
+// interruptByte on the lifeline asks for a SIGINT.
+const interruptByte = 'i'
+
+// listen reads the lifeline until its end.
+func (s *shim) listen(in *bufio.Reader) {
+	defer close(s.cut)
+	for {
+		b, err := in.ReadByte()
+		if err != nil {
+			return
+		}
+		if b != interruptByte {
+			continue
+		}
+		select {
+		case s.interrupts <- struct{}{}:
+		default:
+		}
 	}
 }
 
