@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 BIN     := bin/whiskaway
 export CGO_ENABLED ?= 0
 
-.PHONY: help build demo test test-slow bench lint setup clean
+.PHONY: help build build-nvml demo test test-slow bench lint setup clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -22,11 +22,15 @@ test: ## set up what is missing, then lint and run all tests with the race detec
 	@scripts/setup test
 	@$(MAKE) --no-print-directory lint build
 	CGO_ENABLED=1 $(GO) test -race ./...
+	CGO_ENABLED=1 $(GO) test -race -tags nvml ./gpu
 
 test-slow: ## the tests of `make test` with their hundreds of rounds in full
 	@scripts/setup test
 	@$(MAKE) --no-print-directory build
 	CGO_ENABLED=1 WHISKAWAY_SLOW=1 $(GO) test -race -timeout 60m ./...
+
+build-nvml: ## the binary that asks the GPU driver itself, by NVML; not static
+	$(GO) build -trimpath -tags nvml -ldflags "-X main.version=$(VERSION)" -o $(BIN)-nvml ./cmd/whiskaway
 
 bench: ## measure every station of the path and print a table with ratios
 	@scripts/setup demo
@@ -36,6 +40,7 @@ bench: ## measure every station of the path and print a table with ratios
 lint: ## gofmt, go vet (here and for darwin), staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-ed:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
+	$(GO) vet -tags nvml ./gpu
 	GOOS=darwin $(GO) vet ./...
 	$(GO) tool staticcheck ./...
 

@@ -177,11 +177,32 @@ func TestSpecCheck(t *testing.T) {
 		"__OW_":     func(s *Spec) { s.Env = map[string]string{"__OW_API_KEY": "x"} },
 		"=":         func(s *Spec) { s.Env = map[string]string{"a=b": "x"} },
 		"labels":    func(s *Spec) { s.Require.Labels = []string{"b", "a"} },
+		"twice":     func(s *Spec) { s.Require.Labels = []string{"a", "a"} },
+		"no label":  func(s *Spec) { s.Require.Labels = []string{"a b"} },
+		"long":      func(s *Spec) { s.Action = strings.Repeat("a", maxName+1) },
+		"two lines": func(s *Spec) { s.Namespace = "a\r\nb" },
+		"not UTF-8": func(s *Spec) { s.Main = "\xff" },
+		"api host":  func(s *Spec) { s.APIHost = "h\x00" },
+		"memory":    func(s *Spec) { s.Require.Memory = -1 },
+		"many":      func(s *Spec) { s.Require.Concurrency = maxCount + 1 },
 	} {
 		s := good
 		change(&s)
 		if CodeOf(s.Check()) != CodeBadRequest {
 			t.Errorf("%s: Check() = %v", name, s.Check())
+		}
+	}
+}
+
+func TestCheckLeaseID(t *testing.T) {
+	for _, good := range []string{"l", NewLeaseID(), strings.Repeat("x", 256)} {
+		if err := CheckLeaseID(good); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, bad := range []string{"", "a b", "a\nb", "ü", "\xff", "\x7f", strings.Repeat("x", 257)} {
+		if CodeOf(CheckLeaseID(bad)) != CodeBadRequest {
+			t.Errorf("%q: %v", bad, CheckLeaseID(bad))
 		}
 	}
 }

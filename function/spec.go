@@ -9,7 +9,6 @@ import (
 	"hash"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // A Spec is everything that makes a function what it is. Two functions with
@@ -89,31 +88,6 @@ func put(h hash.Hash, texts ...string) {
 		h.Write(n[:])
 		h.Write([]byte(t))
 	}
-}
-
-// Check returns a CodeBadRequest error when the spec could not belong to any
-// function.
-func (s Spec) Check() error {
-	for _, f := range []struct{ name, value string }{{"namespace", s.Namespace}, {"action", s.Action}, {"kind", s.Kind}, {"main", s.Main}} {
-		if f.value == "" {
-			return Errorf(CodeBadRequest, "the function's %s is missing", f.name)
-		}
-		if strings.ContainsRune(f.value, 0) {
-			return Errorf(CodeBadRequest, "the function's %s contains a zero byte", f.name)
-		}
-	}
-	for name, value := range s.Env {
-		if name == "" || strings.ContainsAny(name, "=\x00") || strings.ContainsRune(value, 0) {
-			return Errorf(CodeBadRequest, "%q cannot be the name or value of an environment variable", name)
-		}
-		if strings.HasPrefix(name, "__OW_") {
-			return Errorf(CodeBadRequest, "the environment variable %s is the platform's own", name)
-		}
-	}
-	if !slices.IsSorted(s.Require.Labels) {
-		return Errorf(CodeBadRequest, "the required labels are not sorted")
-	}
-	return nil
 }
 
 // FullName is the namespace and the action, "/guest/hello".

@@ -9,22 +9,24 @@ type Status struct {
 
 // A ServerStatus describes one server.
 type ServerStatus struct {
-	ID       string   `json:"id"`   // stays the same over restarts
-	Name     string   `json:"name"` // for people; the host's name unless said otherwise
-	Version  string   `json:"version"`
-	OS       string   `json:"os"`
-	Arch     string   `json:"arch"`
-	Labels   []string `json:"labels"` // sorted
-	Kinds    []Kind   `json:"kinds"`
-	Walls    []string `json:"walls"` // what keeps functions apart there, in words
-	CPUs     int      `json:"cpus"`
-	Memory   Memory   `json:"memory"`
-	GPUs     []GPU    `json:"gpus"`
-	Workers  int      `json:"workers"`
-	Running  int      `json:"running"` // runs in flight
-	Queued   int      `json:"queued"`  // runs that wait for a worker
-	Draining bool     `json:"draining,omitempty"`
-	Uptime   int64    `json:"uptime"` // seconds
+	ID        string   `json:"id"`   // stays the same over restarts
+	Name      string   `json:"name"` // for people; the host's name unless said otherwise
+	Version   string   `json:"version"`
+	OS        string   `json:"os"`
+	Arch      string   `json:"arch"`
+	Labels    []string `json:"labels"` // sorted
+	Kinds     []Kind   `json:"kinds"`
+	Walls     []string `json:"walls"` // what keeps functions apart there, in words
+	CPUs      int      `json:"cpus"`
+	Memory    Memory   `json:"memory"`
+	GPUs      []GPU    `json:"gpus"`
+	Functions int      `json:"functions"` // that it knows; of those without a worker Status may list only some
+	Evictions int64    `json:"evictions"` // idle workers that ended so that others had room, since its start
+	Workers   int      `json:"workers"`
+	Running   int      `json:"running"` // runs in flight
+	Queued    int      `json:"queued"`  // runs that wait for a worker
+	Draining  bool     `json:"draining,omitempty"`
+	Uptime    int64    `json:"uptime"` // seconds
 }
 
 // A Kind is a language that a server can run.

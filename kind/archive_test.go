@@ -35,14 +35,14 @@ func TestArchiveWithDamagedBytes(t *testing.T) {
 		start := bytes.Index(b, []byte("__main__.py")) + len("__main__.py")
 		copy(b[start:], "\xff\xff\xff\xff") // no valid beginning of deflated data
 	})
-	_, err := discover(t, kind.Options{}).Prepare(t.Context(), source(t, kind.Python, path), nil)
+	_, err := usual(t).Prepare(t.Context(), source(t, kind.Python, path), nil)
 	wantFault(t, err, function.CodeInitFailed, "damaged")
 }
 
 // What we read into memory has a limit of its own: an archive of some MB may
 // unpack to gigabytes.
 func TestListsThatAreTooLargeAreRefused(t *testing.T) {
-	set := discover(t, kind.Options{})
+	set := usual(t)
 	huge := strings.Repeat("# nothing\n", 3<<20/10)
 	_, err := set.Prepare(t.Context(), source(t, kind.Python, zipFile(t, entry{"__main__.py", "", 0}, entry{"requirements.txt", huge, 0})), nil)
 	wantFault(t, err, function.CodeInitFailed, "requirements.txt has more than")
@@ -53,13 +53,31 @@ func TestListsThatAreTooLargeAreRefused(t *testing.T) {
 func TestArchivesWithOddNames(t *testing.T) {
 	src := source(t, kind.Native, zipFile(t, entry{"./", "", os.ModeDir | 0o755}, entry{"./exec", "#!/bin/sh\n", 0},
 		entry{"new\nline", "a", 0}, entry{"ü 🎉", "b", 0}, entry{"twice", "first", 0}, entry{"twice", "second", 0}))
-	if _, err := discover(t, kind.Options{}).Prepare(t.Context(), src, nil); err != nil {
+	if _, err := usual(t).Prepare(t.Context(), src, nil); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"new\nline": "a", "ü 🎉": "b", "twice": "second"} {
 		if got, err := os.ReadFile(filepath.Join(src.Dir, name)); err != nil || string(got) != want {
 			t.Errorf("%q holds %q, %v", name, got, err)
 		}
+	}
+}
+
+func TestZipsWithNamesThatAreTooLong(t *testing.T) {
+	for _, name := range []string{strings.Repeat("x", 300), strings.Repeat("x/", 60) + "x", strings.Repeat("abcdefg/", 8000)} {
+		_, err := usual(t).Prepare(t.Context(), source(t, kind.Native, zipFile(t, entry{name, "", 0})), nil)
+		wantFault(t, err, function.CodeInitFailed, "too long")
+		if len(err.Error()) > 1000 {
+			t.Errorf("the error has %d bytes", len(err.Error()))
+		}
+	}
+}
+
+// Errors say where the code is, when it is in the wrong place.
+func TestArchivesOfADirectoryInsteadOfItsContent(t *testing.T) {
+	for name, path := range map[string]string{kind.Python: "my/__main__.py", kind.NodeJS: "my/package.json", kind.Native: "a/b/exec"} {
+		_, err := usual(t).Prepare(t.Context(), source(t, name, zipFile(t, entry{path, "{}", 0})), nil)
+		wantFault(t, err, function.CodeInitFailed, fmt.Sprintf("but %q: pack what is in the directory %q", path, filepath.Dir(path)))
 	}
 }
 
@@ -79,7 +97,7 @@ func TestArchiveWithTooManyEntries(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err = discover(t, kind.Options{}).Prepare(t.Context(), source(t, kind.Native, path), nil)
+	_, err = usual(t).Prepare(t.Context(), source(t, kind.Native, path), nil)
 	wantFault(t, err, function.CodeInitFailed, "100001 entries")
 }
 
@@ -87,7 +105,7 @@ func TestUnpackingEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	src := source(t, kind.Native, zipFile(t, entry{"exec", "#!/bin/sh\n", 0}))
-	if _, err := discover(t, kind.Options{}).Prepare(ctx, src, nil); function.CodeOf(err) != function.CodeCancelled {
+	if _, err := usual(t).Prepare(ctx, src, nil); function.CodeOf(err) != function.CodeCancelled {
 		t.Errorf("got %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(src.Dir, "exec")); err == nil {

@@ -25,7 +25,7 @@ func TestRequirementsBelowOddPaths(t *testing.T) {
 	t.Cleanup(func() { exec.Command("chmod", "-R", "u+w", base).Run() })
 	src := source(t, kind.Python, zipFile(t, entry{"__main__.py", "", 0}, entry{"requirements.txt", "iniconfig==2.0.0\n", 0}))
 	src.EnvsDir, src.LauncherDir, src.Dir = filepath.Join(link, "envs"), filepath.Join(link, "launchers"), mkdir(t, odd, "function")
-	cmd, err := discover(t, kind.Options{}).Prepare(t.Context(), src, nil)
+	cmd, err := usual(t).Prepare(t.Context(), src, nil)
 	if err != nil {
 		t.Fatal(err, function.AsError(err).Logs)
 	}
@@ -77,7 +77,7 @@ func TestBuildThatWasKilledIsBuiltAgain(t *testing.T) {
 	t.Cleanup(func() { exec.Command("chmod", "-R", "u+w", src.EnvsDir).Run() })
 	leaveTraces(t, src)
 	src.Dir = t.TempDir()
-	if _, err := discover(t, kind.Options{}).Prepare(t.Context(), src, nil); err != nil {
+	if _, err := usual(t).Prepare(t.Context(), src, nil); err != nil {
 		t.Fatal(err, function.AsError(err).Logs)
 	}
 	left, _ := filepath.Glob(filepath.Join(src.EnvsDir, "*"))
@@ -101,7 +101,7 @@ func leaveTraces(t *testing.T, src kind.Source) {
 			cancel()
 		}
 	}
-	if _, err := discover(t, kind.Options{}).Prepare(ctx, src, log); function.CodeOf(err) != function.CodeCancelled {
+	if _, err := usual(t).Prepare(ctx, src, log); function.CodeOf(err) != function.CodeCancelled {
 		t.Fatalf("the build was not cut: %v", err)
 	}
 	if err := os.RemoveAll(src.EnvsDir); err != nil {

@@ -15,9 +15,10 @@ import { pathToFileURL } from 'node:url'
 import v8 from 'node:v8'
 import vm from 'node:vm'
 
-const RUN = 3, END = 0, STDOUT = 1, STDERR = 2, RESULT = 3
+const RUN = 3, END = 0, CANCEL = 0, STDOUT = 1, STDERR = 2, RESULT = 3
 const HEADER = 12 // stream, three zeros, length, run
 const OUT = 3
+const LOG_FRAME = 1 << 20 // the most bytes of logs in one frame
 const EMPTY = Buffer.alloc(0)
 
 async function main () {
@@ -27,12 +28,20 @@ async function main () {
   delete process.env.WHISKAWAY_CONCURRENCY
   // The function's own stdin is empty; the real one is ours.
   Object.defineProperty(process, 'stdin', { get: () => Readable.from([]) })
+  // Otherwise what does not fit into a pipe would be written after the run's end.
+  for (const stream of [process.stdout, process.stderr]) stream._handle?.setBlocking?.(true)
+  Object.defineProperty(process, 'whiskaway', { value: { get signal () { return currentRun()?.signal } } })
+  process.on('SIGINT', () => onInterrupt()) // that of a run which ends by itself; it must not end us
   let func
+  let doing = ''
   try {
-    func = find(await load(form, file, name), name)
+    const loaded = await load(form, file, name)
+    func = find(loaded, name)
+    doing = 'setup: '
+    await setUp(loaded, name)
   } catch (e) {
     printError(e)
-    writeAll(Buffer.from(toJSON({ ok: false, error: describe(e) }) + '\n'))
+    writeAll(Buffer.from(toJSON({ ok: false, error: doing + describe(e) }) + '\n'))
     process.exit(1)
   }
   writeAll(Buffer.from(`{"ok":true,"whiskaway":1,"concurrency":${concurrency}}\n`))
@@ -56,16 +65,15 @@ async function load (form, file, name) {
 
 // compile loads text as a CommonJS module, whose function needs no export.
 function compile (text, file, name) {
-  const found = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name)
-    ? `\n;module.found = typeof ${name} === 'undefined' ? undefined : ${name}`
-    : ''
+  const found = [name, 'setup'].filter(n => /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(n))
+    .map(n => `\n;module.found.${n} = typeof ${n} === 'undefined' ? undefined : ${n}`).join('')
   const parameters = ['exports', 'require', 'module', '__filename', '__dirname']
   const options = { filename: file, importModuleDynamically: vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER }
   vm.compileFunction(text, parameters, options) // so that a syntax error shows the function's own lines
   const run = vm.compileFunction(text + found, parameters, options)
-  const module = { exports: {}, filename: file }
+  const module = { exports: {}, filename: file, found: {} }
   run.call(module.exports, module.exports, createRequire(file), module, file, path.dirname(file))
-  return { default: module.exports, [name]: module.found }
+  return { default: module.exports, ...module.found }
 }
 
 function isModuleSyntax (e) {
@@ -82,11 +90,18 @@ function find (loaded, name) {
   throw new Missing(`The action does not have a function named '${name}'; it exports ${callable.join(', ') || 'none'}.`)
 }
 
+// setUp calls the function's setup(), if it has one that is meant for us: a
+// helper of its own that is called so needs arguments.
+async function setUp (loaded, name) {
+  const setup = [loaded.setup, loaded.default?.setup].find(f => typeof f === 'function')
+  if (setup?.length === 0 && name !== 'setup') await setup()
+}
+
 // Frames
 
 // serve cuts the input into frames. What arrives is kept in pieces until a
 // frame is whole, so that a large one is joined only once.
-function serve (start) {
+function serve ({ start, cancel }) {
   let pieces = [], have = 0, need = HEADER
   const input = new net.Socket({ fd: 0, readable: true, writable: false })
   input.on('end', () => process.exit(0)) // the server is gone
@@ -103,7 +118,9 @@ function serve (start) {
           need = end
           break
         }
-        if (data[0] === RUN) start(data.readUInt32BE(8), data.toString('utf8', HEADER, end))
+        const run = data.readUInt32BE(8)
+        if (data[0] === RUN) start(run, data.toString('utf8', HEADER, end))
+        else if (data[0] === CANCEL) cancel(run)
         data = data.subarray(end)
       }
       pieces = data.length ? [data] : []
@@ -118,12 +135,19 @@ function writeFrame (stream, run, text, end) {
   const endSize = end === undefined ? 0 : HEADER + end.length
   const data = Buffer.allocUnsafe(HEADER + size + endSize)
   putHeader(data, 0, stream, run, size)
-  data.write(text, HEADER)
+  if (typeof text === 'string') data.write(text, HEADER)
+  else data.set(text, HEADER)
   if (end !== undefined) {
     putHeader(data, HEADER + size, END, run, end.length)
     data.set(end, HEADER + size + HEADER)
   }
   writeAll(data)
+}
+
+function writeLog (stream, run, text) {
+  if (text.length < LOG_FRAME / 4) return writeFrame(stream, run, text) // a character has up to 3 bytes in UTF-8
+  const bytes = Buffer.from(text)
+  for (let at = 0; at < bytes.length; at += LOG_FRAME) writeFrame(stream, run, bytes.subarray(at, at + LOG_FRAME))
 }
 
 function putHeader (data, at, stream, run, size) {
@@ -134,6 +158,32 @@ function putHeader (data, at, stream, run, size) {
 
 function writeAll (data) {
   for (let at = 0; at < data.length;) at += fs.writeSync(OUT, data, at)
+}
+
+// Interrupts. A run that shall end has its signal aborted.
+
+let currentRun = () => undefined
+let onInterrupt = () => {}
+
+class Run {
+  #controller
+  constructor (id) {
+    this.id = id
+    this.cancelled = false
+  }
+
+  get signal () {
+    if (!this.#controller) {
+      this.#controller = new AbortController()
+      if (this.cancelled) this.cancel()
+    }
+    return this.#controller.signal
+  }
+
+  cancel () {
+    this.cancelled = true
+    this.#controller?.abort(new Error('the run was cut: it was over its time limit, or its caller has left'))
+  }
 }
 
 // One run
@@ -266,8 +316,8 @@ function variables (fields) {
   return vars
 }
 
-// One run at a time. Output goes straight to the pipes: on them, writes of
-// process.stdout and process.stderr are synchronous.
+// One run at a time. Output goes straight to the pipes, whose writes main made
+// synchronous.
 
 let flush = () => {}
 
@@ -279,11 +329,49 @@ function oneByOne (func) {
     for (const name in next) if (current[name] !== next[name]) process.env[name] = next[name]
     current = next
   }
-  return (run, body) => {
-    const fields = fieldsOf(run, body)
+  let active = new Run(0)
+  currentRun = () => active
+  const begin = (run, body) => {
+    active = run
+    const fields = fieldsOf(run.id, body)
     if (!fields) return
     setFields(fields)
-    handle(run, fields, func)
+    handle(run.id, fields, func)
+  }
+  return afterInterrupts(begin, () => active)
+}
+
+// afterInterrupts begins a run when the SIGINT that follows an earlier one's cancel
+// frame has come, so that it cannot hit what the next one started.
+function afterInterrupts (begin, active) {
+  let owed = 0 // how many are still to come
+  let early = 0 // how many came before their frame
+  let held = null
+  const beginHeld = () => {
+    const h = held
+    held = null
+    owed = early = 0
+    if (h) begin(...h)
+  }
+  onInterrupt = () => {
+    if (owed === 0) early = 1
+    else if (--owed === 0) beginHeld()
+  }
+  return {
+    start (id, body) {
+      if (owed === 0) {
+        early = 0
+        return begin(new Run(id), body)
+      }
+      held = [new Run(id), body]
+      const waiting = held
+      setTimeout(() => { if (held === waiting) beginHeld() }, 1000)
+    },
+    cancel (id) {
+      if (early) early = 0
+      else owed++
+      for (const run of [active(), held?.[0]]) if (run?.id === id) run.cancel()
+    }
   }
 }
 
@@ -303,9 +391,20 @@ function overlapping (func) {
       return value === undefined ? undefined : { value, enumerable: true, configurable: true, writable: true }
     }
   })
-  return (run, body) => {
-    const fields = fieldsOf(run, body)
-    if (fields) context.run({ run, vars: variables(fields) }, handle, run, fields, func)
+  const active = new Map()
+  currentRun = () => context.getStore()?.run
+  const begin = async (run, fields) => {
+    active.set(run.id, run)
+    await handle(run.id, fields, func)
+    active.delete(run.id)
+  }
+  return {
+    start (id, body) {
+      const run = new Run(id)
+      const fields = fieldsOf(id, body)
+      if (fields) context.run({ run, vars: variables(fields) }, begin, run, fields)
+    },
+    cancel (id) { active.get(id)?.cancel() }
   }
 }
 
@@ -314,11 +413,11 @@ function tag (plain, stream, context) {
   const pending = new Map()
   const original = plain.write.bind(plain)
   plain.write = (chunk, encoding, done) => {
-    const run = context.getStore()?.run
+    const run = context.getStore()?.run.id
     if (run === undefined) return original(chunk, encoding, done)
     const text = (pending.get(run) ?? '') + (typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString())
     const cut = text.lastIndexOf('\n') + 1
-    if (cut) writeFrame(stream, run, text.slice(0, cut))
+    if (cut) writeLog(stream, run, text.slice(0, cut))
     pending.set(run, text.slice(cut))
     const callback = typeof encoding === 'function' ? encoding : done
     if (callback) process.nextTick(callback)
@@ -328,7 +427,7 @@ function tag (plain, stream, context) {
     flush (run) {
       const rest = pending.get(run)
       pending.delete(run)
-      if (rest) writeFrame(stream, run, rest)
+      if (rest) writeLog(stream, run, rest)
     }
   }
 }

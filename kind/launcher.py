@@ -8,13 +8,15 @@ and answers on file descriptor 3.
 
 import json
 import os
+import signal
 import sys
 from struct import Struct
 
-RUN, END, STDOUT, STDERR, RESULT = 3, 0, 1, 2, 3
+RUN, END, CANCEL, STDOUT, STDERR, RESULT = 3, 0, 0, 1, 2, 3
 HEADER = Struct(">BxxxII")  # stream, length, run
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 STREAM_END = b'{"stream":true}'
+LOG_FRAME = 1 << 20  # the most bytes of logs in one frame
 
 
 def main():
@@ -23,11 +25,17 @@ def main():
     concurrency = int(os.environ.pop("WHISKAWAY_CONCURRENCY", "1"))
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")
+    doing = ""
     try:
-        function = load(file, name)
+        guard = Guard(source) if concurrency == 1 else None
+        signal.signal(signal.SIGINT, guard.interrupt if guard else lambda *_: None)
+        module = load(file)
+        function = find(module, name)
+        doing = "setup: "
+        set_up(module, name)
     except (Exception, SystemExit) as e:
         print_traceback(e)
-        write(out, to_json({"ok": False, "error": describe(e)}) + b"\n")
+        write(out, to_json({"ok": False, "error": doing + describe(e)}) + b"\n")
         flush()
         os._exit(1)
     flush()
@@ -35,7 +43,7 @@ def main():
     if concurrency > 1:
         serve_many(source, out, function, concurrency)
     else:
-        serve_one_by_one(source, out, function)
+        serve_one_by_one(out, function, guard)
     flush()
     os._exit(0)  # the server is gone: do not wait for the function's threads
 
@@ -58,7 +66,7 @@ class Missing(Exception):
     """The code has no such function."""
 
 
-def load(file, name):
+def load(file):
     directory = os.path.dirname(file)
     sys.argv = [file]
     sys.path[0] = directory
@@ -69,11 +77,37 @@ def load(file, name):
     with open(file, "rb") as f:
         code = compile(f.read(), file, "exec")
     exec(code, module.__dict__)
+    return module
+
+
+def find(module, name):
     function = getattr(module, name, None)
     if callable(function):
         return function
     names = sorted(n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == "main__")
     raise Missing(f"The action does not have a function named '{name}'; it has {', '.join(names) or 'none'}.")
+
+
+def set_up(module, name):
+    """Calls the module's setup(), if it has one that is meant for us: a helper of
+    the function's own that is called so needs arguments."""
+    setup = getattr(module, "setup", None)
+    if name == "setup" or not callable(setup):
+        return
+    import inspect
+
+    try:
+        inspect.signature(setup).bind()
+    except (TypeError, ValueError):
+        return
+    result = setup()
+    if hasattr(result, "__await__"):
+        import asyncio
+
+        async def wait():
+            await result
+
+        asyncio.run(wait())
 
 
 def add_own_packages(directory):
@@ -96,21 +130,39 @@ def add_own_packages(directory):
 # Frames
 
 
-def frames(fd):
-    """Yields (stream, run, payload) until the end of the input."""
-    data = b""
-    while True:
-        while len(data) < 12:
-            more = os.read(fd, 65536)
+class Source:
+    """What the server sends."""
+
+    def __init__(self, fd):
+        self.fd = fd
+        self.data = b""  # read, and not yet taken
+
+    def frames(self):
+        """Yields (stream, run, payload) until the end of the input."""
+        while True:
+            while len(self.data) < 12:
+                more = os.read(self.fd, 65536)
+                if not more:
+                    return
+                self.data += more
+            stream, length, run = HEADER.unpack_from(self.data)
+            end = 12 + length
+            if len(self.data) < end:
+                self.data = read_rest(self.fd, self.data, end)
+            payload = self.data[12:end]
+            self.data = self.data[end:]
+            yield stream, run, payload
+
+    def has_cancelled(self, run):
+        """Looks whether the next frame, if it is there, cancels the run."""
+        import select
+
+        while len(self.data) < 12 and select.select([self.fd], [], [], 0)[0]:
+            more = os.read(self.fd, 65536)
             if not more:
-                return
-            data += more
-        stream, length, run = HEADER.unpack_from(data)
-        end = 12 + length
-        if len(data) < end:
-            data = read_rest(fd, data, end)
-        yield stream, run, data[12:end]
-        data = data[end:]
+                break
+            self.data += more
+        return self.data.startswith(HEADER.pack(CANCEL, 0, run))
 
 
 def read_rest(fd, start, size):
@@ -144,37 +196,185 @@ def flush():
             pass  # the function closed it
 
 
+# Interrupts
+
+
+class Guard:
+    """Lets SIGINT through to the function, and to nothing else: our own work is never
+    left half done. For one run at a time, in the main thread.
+
+    The server sends a frame that cancels the run, and then SIGINT. The
+    next run waits for both, so none can hit the wrong one."""
+
+    def __init__(self, source):
+        self.source = Source(source)
+        self.run = 0
+        self.inside = False  # the function runs
+        self.waiting = False  # a SIGINT came while it did not
+        self.used = False  # one came while it did
+        self.cancel = None  # cancels what an event loop runs
+        self.bell = None  # sockets; a signal rings, so that a loop about to wait sees it
+
+    def interrupt(self, *_):
+        if not self.inside:
+            self.waiting = True
+            return
+        self.used = True
+        if not self.cancel:
+            raise KeyboardInterrupt
+        self.cancel()
+
+    def begin(self, run):
+        self.run, self.used = run, False
+
+    def call(self, function, *args):
+        try:
+            self.inside = True
+            if self.waiting:
+                self.waiting = False
+                if self.source.has_cancelled(self.run):
+                    self.used = True
+                    raise KeyboardInterrupt
+            return function(*args)
+        finally:
+            self.inside = False
+
+    def leave(self):
+        self.inside = False  # an interrupt may have come just before call did this
+
+    def watch(self, loop, task):
+        self.cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+        if not self.bell:
+            import socket
+
+            self.bell = socket.socketpair()
+            for end in self.bell:
+                end.setblocking(False)
+        hears, rings = self.bell
+        own = signal.set_wakeup_fd(rings.fileno(), warn_on_full_buffer=False)
+        if own != -1:  # a loop of the function's choice, with a bell of its own
+            signal.set_wakeup_fd(own)
+        else:
+            loop.add_reader(hears, hears.recv, 4096)
+
+    def unwatch(self):
+        self.cancel = None
+        if self.bell and (own := signal.set_wakeup_fd(-1)) not in (-1, self.bell[1].fileno()):
+            signal.set_wakeup_fd(own)
+
+    def await_interrupt(self):
+        """Waits for the SIGINT that follows the frame, unless the function took it, or
+        a handler of its own does."""
+        import time
+
+        over = time.monotonic() + 1
+        while not self.used and not self.waiting and time.monotonic() < over:
+            if signal.getsignal(signal.SIGINT) != self.interrupt:
+                return
+            time.sleep(0.001)
+        self.waiting = False
+
+
+class ThreadGuard:
+    """Lets an interrupt through to the function of one run, which runs in a thread."""
+
+    def __init__(self):
+        import threading
+
+        self.lock = threading.Lock()
+        self.thread = threading.get_ident
+        self.inside = None  # the thread's id while the function runs
+        self.cancelled = False
+        self.raised = False  # in the thread, or about to be
+        self.cancel = None
+
+    def interrupt(self):
+        with self.lock:
+            if self.cancelled:
+                return
+            self.cancelled = True
+            if self.cancel:
+                self.cancel()
+            elif self.inside:
+                self.raised = True
+                raise_in(self.inside, KeyboardInterrupt)
+
+    def call(self, function, *args):
+        try:
+            with self.lock:
+                if self.cancelled and not self.raised:
+                    self.raised = True
+                    raise KeyboardInterrupt
+                self.inside = self.thread()
+            return function(*args)
+        finally:
+            self.leave()
+
+    def leave(self):
+        with self.lock:
+            if self.inside and self.raised:
+                raise_in(self.inside, None)  # it may not have come through yet
+            self.inside = None
+
+    def watch(self, loop, task):
+        with self.lock:
+            self.cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+
+    def unwatch(self):
+        with self.lock:
+            self.cancel = None
+
+
+def raise_in(thread, exception):
+    """Raises the exception in another thread as soon as it runs Python code; None
+    takes it back."""
+    try:
+        import ctypes
+    except ImportError:  # a Python without it: the thread goes on
+        return
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), ctypes.py_object(exception) if exception else None
+    )
+
+
 # One run
 
 
-def handle(body, function, set_fields, send, run):
+def handle(body, function, set_fields, send, run, guard):
     """Calls the function, and sends its answer."""
     try:
         fields = json.loads(body)
         value = fields.pop("value", {})
         set_fields(fields)
-        result = function(value)
+        result = guard.call(function, value)
         if type(result) is not dict:
-            result = settle(result)
+            result = settle(result, guard)
         if is_iterator(result):
-            return send_items(result, send, run)
+            return send_items(result, send, run, guard)
         answer = to_json(result)
-    except Exception as e:
+    except SystemExit:
+        raise
+    except BaseException as e:
+        guard.leave()
         print_traceback(e)
         answer = to_json({"error": describe(e)})
     flush()
     send(frame(RESULT, run, answer) + frame(END, run, b""))
 
 
-def settle(result):
+def settle(result, guard):
     """Waits for the result of an async function."""
     if hasattr(result, "__await__"):
         import asyncio
 
         async def wait():
-            return await result
+            guard.watch(asyncio.get_running_loop(), asyncio.current_task())
+            try:
+                return await result
+            finally:
+                guard.unwatch()
 
-        return asyncio.run(wait())
+        return guard.call(asyncio.run, wait())
     return result
 
 
@@ -182,32 +382,51 @@ def is_iterator(result):
     return hasattr(result, "__next__") or hasattr(result, "__anext__")
 
 
-def send_items(items, send, run):
+def send_items(items, send, run, guard):
     """Sends each item as it comes. An exception becomes the last item."""
+    items = synchronous(items, guard) if hasattr(items, "__anext__") else items
     try:
-        for item in synchronous(items) if hasattr(items, "__anext__") else items:
+        while (item := guard.call(next, items, STREAM_END)) is not STREAM_END:
             answer = to_json(item)
             flush()
             send(frame(RESULT, run, answer))
         last = b""
-    except Exception as e:
+    except SystemExit:
+        raise
+    except BaseException as e:
+        guard.leave()
+        close(items)
         print_traceback(e)
         last = frame(RESULT, run, to_json({"error": describe(e)}))
     flush()
     send(last + frame(END, run, STREAM_END))
 
 
-def synchronous(items):
+def close(items):
+    """Lets a generator that was interrupted between two items clean up."""
+    try:
+        if hasattr(items, "throw"):
+            items.close()
+    except Exception as e:
+        print_traceback(e)
+
+
+def synchronous(items, guard):
     """Turns an async generator into a plain one."""
     import asyncio
 
     loop = asyncio.new_event_loop()
     try:
         while True:
+            task = asyncio.ensure_future(items.__anext__(), loop=loop)
+            guard.watch(loop, task)
             try:
-                yield loop.run_until_complete(items.__anext__())
+                item = loop.run_until_complete(task)
             except StopAsyncIteration:
                 return
+            finally:
+                guard.unwatch()
+            yield item
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
@@ -228,16 +447,32 @@ def describe(e):
 
 
 def print_traceback(e):
-    """Prints the traceback without our own frames."""
+    """Prints the traceback without our own frames and those of the event loop."""
     import traceback
 
     if isinstance(e, Missing):
         print(e, file=sys.stderr)
         return
-    tb = e.__traceback__
-    while tb and tb.tb_frame.f_code.co_filename == __file__:
+    first = tb = e.__traceback__
+    while tb:
+        if leads_to_function(tb):
+            first = tb.tb_next
+        elif tb.tb_next and is_ours(tb.tb_next) and not leads_to_function(tb.tb_next):
+            tb.tb_next = None
         tb = tb.tb_next
-    traceback.print_exception(type(e), e, tb)
+    traceback.print_exception(type(e), e, None if first and is_ours(first) else first)
+
+
+# Our functions that lead to the function's own.
+CALLERS = {"main", "load", "find", "set_up", "handle", "call", "settle", "wait", "send_items", "synchronous", "to_json"}
+
+
+def is_ours(tb):
+    return tb.tb_frame.f_code.co_filename == __file__
+
+
+def leads_to_function(tb):
+    return is_ours(tb) and tb.tb_frame.f_code.co_name in CALLERS
 
 
 def variables(fields):
@@ -249,7 +484,7 @@ def variables(fields):
 # One run at a time
 
 
-def serve_one_by_one(source, out, function):
+def serve_one_by_one(out, function, guard):
     environ = os.environ
     current = {}  # what we have set, to set only what changed
 
@@ -266,9 +501,12 @@ def serve_one_by_one(source, out, function):
     def send(data):
         write(out, data)
 
-    for stream, run, body in frames(source):
+    for stream, run, body in guard.source.frames():
         if stream == RUN:
-            handle(body, function, set_fields, send, run)
+            guard.begin(run)
+            handle(body, function, set_fields, send, run, guard)
+        elif stream == CANCEL:  # of the last run
+            guard.await_interrupt()
 
 
 # Runs that overlap: each in a thread
@@ -282,10 +520,13 @@ def serve_many(source, out, function, concurrency):
     current_run = contextvars.ContextVar("current_run", default=None)
     current_fields = contextvars.ContextVar("current_fields", default={})
     lock = threading.Lock()
+    writer = open(out, "wb", closefd=False)  # writes all of a frame, whatever is raised in the thread
+    guards = {}
 
     def send(data):
         with lock:
-            write(out, data)
+            writer.write(data)
+            writer.flush()
 
     def set_fields(fields):
         current_fields.set(dict(variables(fields)))
@@ -293,18 +534,23 @@ def serve_many(source, out, function, concurrency):
     def start(run, body):
         current_run.set(run)
         try:
-            handle(body, function, set_fields, send, run)
+            handle(body, function, set_fields, send, run, guards[run])
         except BaseException as e:  # sys.exit ends the worker, as it does without threads
             flush()
             os._exit(e.code if isinstance(e, SystemExit) and isinstance(e.code, int) else 1)
+        finally:
+            del guards[run]
 
     sys.stdout = tagged(sys.stdout, STDOUT, current_run, send)
     sys.stderr = tagged(sys.stderr, STDERR, current_run, send)
     os.environ = overlaid(os.environ, current_fields)
     with ThreadPoolExecutor(concurrency) as pool:
-        for stream, run, body in frames(source):
+        for stream, run, body in Source(source).frames():
             if stream == RUN:
+                guards[run] = ThreadGuard()
                 pool.submit(contextvars.Context().run, start, run, body)
+            elif stream == CANCEL and (guard := guards.get(run)):
+                guard.interrupt()
 
 
 def tagged(plain, stream, current_run, send):
@@ -341,7 +587,9 @@ def tagged(plain, stream, current_run, send):
                 self.send(run, self.pending.pop(run))
 
         def send(self, run, text):
-            send(frame(stream, run, text.encode(errors="backslashreplace")))
+            data = text.encode(errors="backslashreplace")
+            for at in range(0, len(data), LOG_FRAME):
+                send(frame(stream, run, data[at : at + LOG_FRAME]))
 
     return Tagged()
 

@@ -1,25 +1,44 @@
 package kind
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 )
 
-// prepareNative takes an executable that speaks the plain ActionLoop, or a zip
+// prepareNative takes an executable that speaks the plain ActionLoop, or an archive
 // with one called exec.
 func (s *Set) prepareNative(ctx context.Context, src Source) (Command, error) {
-	unpacked, err := place(ctx, src, "exec", 0o755)
+	archive, err := place(ctx, src, "exec", 0o755)
 	if err != nil {
 		return Command{}, err
 	}
+	return s.executable(src, archive)
+}
+
+// executable is the command for the exec that was placed.
+func (s *Set) executable(src Source, archive string) (Command, error) {
 	path := filepath.Join(src.Dir, "exec")
 	info, err := os.Stat(path)
-	if unpacked && (err != nil || !info.Mode().IsRegular()) {
-		return Command{}, fault("the zip has no executable called exec at its top")
+	if archive != "" && (err != nil || !info.Mode().IsRegular()) {
+		return Command{}, fault("the %s has no executable called exec at its top%s", archive, elsewhere(src.Dir, "exec"))
 	}
 	if err := os.Chmod(path, 0o755); err != nil {
 		return Command{}, ours("making the code executable", err)
 	}
-	return Command{Path: path, Env: s.baseEnv(src, s.path), MayNotAck: true}, nil
+	return Command{Path: path, Env: s.baseEnv(src, path), MayNotAck: true}, nil
+}
+
+// isELF reports whether a file is an executable as Linux has them.
+func isELF(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var magic [4]byte
+	_, err = io.ReadFull(f, magic[:])
+	return err == nil && bytes.Equal(magic[:], []byte("\x7fELF"))
 }

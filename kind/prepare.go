@@ -2,6 +2,8 @@ package kind
 
 import (
 	"context"
+	"path/filepath"
+	"slices"
 
 	"github.com/whiskaway/whiskaway/function"
 )
@@ -34,6 +36,8 @@ type Command struct {
 	// write to, besides the system's and Dir: the interpreter's, an environment's.
 	// A sandbox hides what is not named where it lies in a place that it hides.
 	Readable, Writable []string
+	// EnvDir is the environment that the process uses; empty: none. Hold it meanwhile.
+	EnvDir string
 }
 
 // Prepare lays out the code in src.Dir and says how to start it. log, which may
@@ -54,20 +58,35 @@ func (s *Set) Prepare(ctx context.Context, src Source, log func(line string)) (C
 }
 
 func (s *Set) prepare(ctx context.Context, src Source, log func(string)) (Command, error) {
-	switch kind := canonical(src.Kind); {
-	case kind == Python && s.python.path != "":
-		return s.preparePython(ctx, src, log)
-	case kind == NodeJS && s.node.path != "":
-		return s.prepareNode(ctx, src)
-	case kind == Native:
+	if canonical(src.Kind) == Native {
 		return s.prepareNative(ctx, src)
+	}
+	if c, ok := s.compiler(src.Kind); ok {
+		return s.prepareCompiled(ctx, c, src, log)
+	}
+	i, _ := s.interpreter(src.Kind)
+	switch i.language() {
+	case "python":
+		return s.preparePython(ctx, i, src, log)
+	case "nodejs":
+		return s.prepareNode(ctx, i, src, log)
+	case "go":
+		return s.prepareGo(ctx, i, src, log)
 	}
 	return Command{}, s.unknown(src.Kind)
 }
 
-// baseEnv is what every function finds in its environment.
-func (s *Set) baseEnv(src Source, path string) []string {
-	return []string{"PATH=" + path, "HOME=" + src.Dir, "LANG=C.UTF-8"}
+// in adds an environment to a command.
+func (c Command) in(env string) Command {
+	c.EnvDir = env
+	c.Readable = append(slices.Clone(c.Readable), env)
+	return c
+}
+
+// baseEnv is what every function finds in its environment. Its own interpreter is
+// the first one in PATH.
+func (s *Set) baseEnv(src Source, program string) []string {
+	return []string{"PATH=" + filepath.Dir(program) + ":" + s.path, "HOME=" + src.Dir, "LANG=C.UTF-8"}
 }
 
 // fault is an error of the function's own.
@@ -81,12 +100,12 @@ func ours(doing string, err error) error {
 }
 
 // asText checks that src is not an archive that was sent without saying so.
-func asText(src Source, archive bool) error {
-	if src.Binary == archive {
+func asText(src Source, archive string) error {
+	if src.Binary == (archive != "") {
 		return nil
 	}
-	if archive {
-		return fault("the code is a zip, but was sent as source text; send it as binary")
+	if archive != "" {
+		return fault("the code is a %s, but was sent as source text; send it as binary", archive)
 	}
-	return fault("the code was sent as binary, but is not a zip; a function of kind %s is source text or a zip", src.Kind)
+	return fault("the code was sent as binary, but is neither a zip nor a tar; a function of kind %s is source text or an archive", src.Kind)
 }

@@ -7,44 +7,52 @@ import (
 	"path/filepath"
 )
 
-// preparePython takes source text, or a zip with a __main__.py. Where the zip
+// preparePython takes source text, or an archive with a __main__.py. Where the archive
 // has a requirements.txt, the interpreter is that of an environment which holds
-// what it lists.
-func (s *Set) preparePython(ctx context.Context, src Source, log func(string)) (Command, error) {
-	const text, archive = "main__.py", "__main__.py"
-	unpacked, err := place(ctx, src, text, 0o644)
+// what it lists; unless it brings a virtualenv, whose packages the launcher finds.
+func (s *Set) preparePython(ctx context.Context, python interpreter, src Source, log func(string)) (Command, error) {
+	const text, main = "main__.py", "__main__.py"
+	archive, err := place(ctx, src, text, 0o644)
 	if err != nil {
 		return Command{}, err
 	}
-	if err := asText(src, unpacked); err != nil {
+	if err := asText(src, archive); err != nil {
 		return Command{}, err
 	}
 	entry := text
-	if unpacked {
-		entry = archive
-		if !exists(filepath.Join(src.Dir, archive)) {
-			return Command{}, fault("the zip has no __main__.py at its top")
+	if archive != "" {
+		entry = main
+		if !exists(filepath.Join(src.Dir, main)) {
+			return Command{}, fault("the %s has no __main__.py at its top%s", archive, elsewhere(src.Dir, main))
 		}
 	}
-	python, path := s.python.path, s.path
-	list, err := readList(src.Dir, "requirements.txt")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Command{}, err
-	}
-	if unpacked && err == nil {
-		env, err := s.pythonEnv(ctx, src, string(list), log)
-		if err != nil {
+	c := Command{Path: python.Path, Readable: python.Readable}
+	if archive != "" && !exists(filepath.Join(src.Dir, "virtualenv")) {
+		if c, err = s.withRequirements(ctx, python, src, log); err != nil {
 			return Command{}, err
 		}
-		python, path = envPython(env), filepath.Dir(envPython(env))+":"+path
 	}
 	launcher, err := placeLauncher(src.LauncherDir, pythonLauncher)
 	if err != nil {
 		return Command{}, err
 	}
-	return Command{
-		Path: python,
-		Args: []string{launcher, filepath.Join(src.Dir, entry), src.Main},
-		Env:  append(s.baseEnv(src, path), "PYTHONUTF8=1"),
-	}, nil
+	c.Args = []string{launcher, filepath.Join(src.Dir, entry), src.Main}
+	c.Env = append(s.baseEnv(src, c.Path), "PYTHONUTF8=1")
+	c.Readable = append(c.Readable, filepath.Dir(launcher))
+	return c, nil
+}
+
+// withRequirements is the beginning of a command whose Python has what the archive asks for.
+func (s *Set) withRequirements(ctx context.Context, python interpreter, src Source, log func(string)) (Command, error) {
+	c := Command{Path: python.Path, Readable: python.Readable}
+	list, err := readList(src.Dir, "requirements.txt")
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	if err != nil {
+		return c, err
+	}
+	c.EnvDir, err = s.pythonEnv(ctx, python, src, string(list), log)
+	c.Path = envPython(c.EnvDir)
+	return c.in(c.EnvDir), err
 }

@@ -1,8 +1,6 @@
 package kind
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -122,7 +120,5 @@ func refuseOptions(line string) string {
 
 // key names the environment: whatever changes what pip would install changes it.
 func (r requirements) key(python interpreter) string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %v %q", python.path, python.version, r.noDeps, r.lines)
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	return keyOf("pip 2", python.Path, python.Version, fmt.Sprint(r.noDeps), fmt.Sprintf("%q", r.lines))
 }

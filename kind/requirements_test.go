@@ -25,12 +25,12 @@ func TestParseRequirements(t *testing.T) {
 
 func TestKeyChangesWithWhatPipWouldInstall(t *testing.T) {
 	base := requirements{lines: []string{"a", "b"}}
-	python := interpreter{"/usr/bin/python3", "3.11.2"}
+	python := interpreter{Path: "/usr/bin/python3", Version: "3.11.2"}
 	for name, other := range map[string]string{
 		"lines":   requirements{lines: []string{"a b"}}.key(python),
 		"pragma":  requirements{lines: base.lines, noDeps: true}.key(python),
-		"path":    base.key(interpreter{"/opt/python3", python.version}),
-		"version": base.key(interpreter{python.path, "3.11.3"}),
+		"path":    base.key(interpreter{Path: "/opt/python3", Version: python.Version}),
+		"version": base.key(interpreter{Path: python.Path, Version: "3.11.3"}),
 	} {
 		if other == base.key(python) {
 			t.Errorf("the key does not depend on the %s", name)
@@ -39,8 +39,8 @@ func TestKeyChangesWithWhatPipWouldInstall(t *testing.T) {
 }
 
 func TestToolsSeeOnlyWhatTheyNeed(t *testing.T) {
-	got := toolEnv([]string{"PIP_INDEX_URL=i", "https_proxy=p", "NO_PROXY=n", "SSL_CERT_FILE=c", "REQUESTS_CA_BUNDLE=r", "WHISKAWAY_TOKEN=secret", "HOME=/home/x", "AWS_KEY=k"}, "/bin", "/tmp/t")
-	want := []string{"PATH=/bin", "HOME=/tmp/t", "TMPDIR=/tmp/t", "LANG=C.UTF-8", "PYTHONNOUSERSITE=1", "PIP_INDEX_URL=i", "https_proxy=p", "NO_PROXY=n", "SSL_CERT_FILE=c", "REQUESTS_CA_BUNDLE=r"}
+	got := toolEnv([]string{"PIP_INDEX_URL=i", "https_proxy=p", "NO_PROXY=n", "SSL_CERT_FILE=c", "REQUESTS_CA_BUNDLE=r", "npm_config_registry=n", "NPM_CONFIG_CACHE=c", "PIP_CACHE_DIR=c", "GOPROXY=g", "GOFLAGS=-toolexec=x", "WHISKAWAY_TOKEN=secret", "HOME=/home/x", "AWS_KEY=k"}, "/bin", "/tmp/t")
+	want := []string{"PATH=/bin", "HOME=/tmp/t", "TMPDIR=/tmp/t", "LANG=C.UTF-8", "PYTHONNOUSERSITE=1", "PIP_INDEX_URL=i", "https_proxy=p", "NO_PROXY=n", "SSL_CERT_FILE=c", "REQUESTS_CA_BUNDLE=r", "npm_config_registry=n", "GOPROXY=g"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}

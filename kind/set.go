@@ -4,16 +4,16 @@ import (
 	"context"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/whiskaway/whiskaway/function"
 )
 
-// The kinds.
+// The kinds that are looked for on every machine.
 const (
 	Python = "python:3"
 	NodeJS = "nodejs:20" // any Node.js from 18 on serves it
+	Go     = "go:1"      // any Go toolchain from 1.21 on
 	Native = "native"
 )
 
@@ -21,6 +21,15 @@ const (
 type Options struct {
 	Python string // the interpreter to use; empty: python3
 	Node   string // empty: node
+	// Interpreters are further ones, each like "python:3.12=/path/to/python".
+	// They are served under exactly that name. Node.js and Go can be named too.
+	Interpreters []string
+	// Compilers are compiler scripts by the ActionLoop contract, each like
+	// "ruby:2.5=/path/to/compile". They serve kinds that are not known here.
+	Compilers []string
+	// Usable tries a command as functions are run: an interpreter that we can start
+	// may lie where they see nothing. nil: what we can start is usable.
+	Usable func(ctx context.Context, c Command) error
 	// Tool runs pip and the like; nil runs them as plain child processes. A
 	// server passes one that keeps them from outliving it.
 	Tool Tool
@@ -29,10 +38,9 @@ type Options struct {
 
 // A Set is what this machine can run. It does not change.
 type Set struct {
-	python interpreter
-	node   interpreter
-	path   string // PATH, for tools and functions
-	tool   Tool
+	have found
+	path string // PATH, for tools and functions
+	tool Tool
 }
 
 // Discover finds the interpreters. One that is missing is not an error, but one
@@ -44,14 +52,11 @@ func Discover(ctx context.Context, opts Options) (*Set, error) {
 		s.tool = plainTool
 	}
 	var err error
-	if s.python, err = pythonFinder.find(ctx, opts.Python); err != nil {
-		return nil, err
-	}
-	if s.node, err = nodeFinder.find(ctx, opts.Node); err != nil {
+	if s.have, err = find(ctx, opts); err != nil {
 		return nil, err
 	}
 	if opts.Log != nil {
-		opts.Log.Info("found interpreters", "python", s.python.version, "node", s.node.version)
+		opts.Log.Info("found interpreters", "kinds", strings.Join(s.describe(), ", "))
 	}
 	return s, nil
 }
@@ -59,39 +64,29 @@ func Discover(ctx context.Context, opts Options) (*Set, error) {
 // Kinds lists what can be run here, with the interpreters' true versions.
 func (s *Set) Kinds() []function.Kind {
 	var kinds []function.Kind
-	if s.python.path != "" {
-		kinds = append(kinds, function.Kind{Name: Python, Version: s.python.version})
+	for _, i := range s.have.Interpreters {
+		kinds = append(kinds, function.Kind{Name: i.Kind, Version: i.Version})
 	}
-	if s.node.path != "" {
-		kinds = append(kinds, function.Kind{Name: NodeJS, Version: s.node.version})
+	for _, c := range s.have.Compilers {
+		kinds = append(kinds, function.Kind{Name: c.Kind})
 	}
 	return append(kinds, function.Kind{Name: Native})
 }
 
 // Environ is for the environment of a child process of ours: with it the
 // child's Discover starts no interpreter.
-func (s *Set) Environ() []string {
-	return slices.Concat(pythonFinder.environ(s.python), nodeFinder.environ(s.node))
-}
+func (s *Set) Environ() []string { return s.have.environ() }
 
-// canonical turns "python:default" into the kind that it stands for.
-func canonical(kind string) string {
-	switch strings.TrimSuffix(kind, ":default") {
-	case "python":
-		return Python
-	case "nodejs":
-		return NodeJS
-	case "native":
-		return Native
+// describe is Kinds for people.
+func (s *Set) describe() []string {
+	var words []string
+	for _, k := range s.Kinds() {
+		words = append(words, strings.TrimSpace(k.Name+" "+k.Version))
 	}
-	return kind
+	return words
 }
 
 // unknown is the error for a kind that is not served here.
 func (s *Set) unknown(kind string) error {
-	var names []string
-	for _, k := range s.Kinds() {
-		names = append(names, k.Name)
-	}
-	return function.Errorf(function.CodeBadRequest, "the kind %q cannot be run here; there are %s", kind, strings.Join(names, ", "))
+	return function.Errorf(function.CodeBadRequest, "the kind %q cannot be run here; there are %s", kind, strings.Join(s.describe(), ", "))
 }

@@ -5,12 +5,18 @@ import (
 	"context"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 )
 
 // A Tool runs a command to its end and copies what it prints to out. The error
 // says in words why it did not exit with code 0. When ctx ends, the command is killed.
+// Nothing that it started lives on when the call returns.
+//
+// The command may write to its Writable directories and nowhere else. A Tool that runs
+// commands as another user than us first gives him these directories with all that is in
+// them; what is built is taken back afterwards. It needs to reach the package index.
 type Tool func(ctx context.Context, cmd Command, out io.Writer) error
 
 // plainTool runs the command as a child of ours, in a process group that is
@@ -28,14 +34,27 @@ func plainTool(ctx context.Context, c Command, out io.Writer) error {
 func toolEnv(environ []string, path, temp string) []string {
 	env := []string{"PATH=" + path, "HOME=" + temp, "TMPDIR=" + temp, "LANG=C.UTF-8", "PYTHONNOUSERSITE=1"}
 	for _, setting := range environ {
-		name, _, _ := strings.Cut(setting, "=")
-		upper := strings.ToUpper(name)
-		if strings.HasPrefix(name, "PIP_") || strings.HasPrefix(name, "SSL_CERT_") ||
-			name == "REQUESTS_CA_BUNDLE" || strings.HasSuffix(upper, "_PROXY") {
+		if name, _, _ := strings.Cut(setting, "="); isForTools(name) {
 			env = append(env, setting)
 		}
 	}
 	return env
+}
+
+// isForTools reports whether an operator sets that variable for pip, npm or go, to say which
+// index is used and how it is reached.
+func isForTools(name string) bool {
+	upper := strings.ToUpper(name)
+	if upper == "PIP_CACHE_DIR" || upper == "NPM_CONFIG_CACHE" {
+		return false // what one build leaves there, another must not trust
+	}
+	if strings.HasSuffix(upper, "_PROXY") || strings.HasPrefix(upper, "NPM_CONFIG_") {
+		return true
+	}
+	return strings.HasPrefix(name, "PIP_") || strings.HasPrefix(name, "SSL_CERT_") || slices.Contains([]string{
+		"REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS",
+		"GOPROXY", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GOINSECURE",
+	}, name)
 }
 
 // maxToolOutput bounds what is kept of a tool's output, in bytes: the last ones.

@@ -3,15 +3,14 @@ package sandbox
 import (
 	"context"
 	"log/slog"
-	"slices"
 )
 
 // probe is the argument that makes ShimMain exit at once with code 0.
 const probe = "probe"
 
 // Detect tries the modes, strongest first, by starting the shim itself as the
-// command, and returns the first that works. It takes some milliseconds and
-// should be called once. When ctx ends first it returns the zero Walls.
+// command, and returns the first that works: what Find finds at LevelProcess. It
+// takes some milliseconds and should be called once. When ctx ends first it returns the zero Walls.
 func Detect(ctx context.Context, shim []string, log *slog.Logger) Walls {
 	var refused string
 	for _, w := range candidates() {
@@ -28,15 +27,9 @@ func Detect(ctx context.Context, shim []string, log *slog.Logger) Walls {
 	return Walls{Refused: refused}
 }
 
+// probeUser is the uid that is tried: nobody's, as nearly everywhere.
+const probeUser = 65534
+
 func try(ctx context.Context, shim []string, w Walls) error {
-	if len(shim) == 0 {
-		return Config{}.check()
-	}
-	return Run(ctx, Config{
-		Path:  shim[0],
-		Args:  slices.Concat(shim[1:], []string{probe}),
-		Dir:   "/",
-		Shim:  shim,
-		Walls: w,
-	}, nil)
+	return Run(ctx, Config{Dir: "/", Shim: shim, Walls: w, User: probeUser, probe: true}, nil)
 }

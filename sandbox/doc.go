@@ -13,7 +13,10 @@
 //   - ModeGroup: not on Linux. The shim kills the command's process group; who
 //     left the group gets away.
 //
-// Detect finds out by a real trial which of them works here.
+// Around that, Find builds what a machine allows: a read-only system in which
+// the server's directories and other commands' cannot be seen, a uid of its own, no capabilities,
+// Landlock, seccomp, a network namespace. design.md says how and in which order.
+// Find finds out by real trials which of them work here, and Words says so.
 //
 // What must hold here: the command gets its pipes straight, nobody copies
 // bytes; it inherits no other file descriptor; its environment and arguments

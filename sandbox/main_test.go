@@ -22,6 +22,15 @@ func TestMain(m *testing.M) {
 		case "server":
 			playServer(os.Args[2], sandbox.Mode(os.Args[3]))
 			return
+		case "house":
+			if err := playHouse(os.Args[2]); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			return
+		case "filtered":
+			fmt.Fprintln(os.Stderr, playFiltered(os.Args[2], os.Args[3:]))
+			os.Exit(1)
 		case "tell-walls":
 			fmt.Println(sandbox.Detect(context.Background(), shimOf(""), nil).Words())
 			return
@@ -40,12 +49,30 @@ func shimOf(marker string) []string {
 	return []string{"/usr/bin/env", "GORACE=atexit_sleep_ms=0", exe, "shim", marker}
 }
 
-// modes lists what to test here: what Detect finds, and the fallback.
+// modes lists what to test here: what Detect and Find find, and the fallback.
 func modes(t *testing.T) map[string]sandbox.Walls {
 	t.Helper()
 	found := sandbox.Detect(t.Context(), shimOf(""), nil)
 	t.Logf("detected: %v (%s)", found.Words(), found.Refused)
-	return map[string]sandbox.Walls{string(found.Mode): found, "fallback": {}}
+	return map[string]sandbox.Walls{string(found.Mode): found, "fallback": {}, "full": full(t)}
+}
+
+// full is the strongest that can be had here.
+func full(t *testing.T, hidden ...string) sandbox.Walls {
+	t.Helper()
+	walls, err := sandbox.Find(t.Context(), sandbox.Options{Shim: shimOf(""), Users: true, Hidden: hidden})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return walls
+}
+
+// needView skips a test where commands see the files as they are.
+func needView(t *testing.T, walls sandbox.Walls) {
+	t.Helper()
+	if !walls.PrivateTemp() {
+		t.Skipf("there is no private view of files here: %q", walls.Missing())
+	}
 }
 
 // publicCopy copies the test binary to where any user may execute it.

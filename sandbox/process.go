@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // A Process is a command that was started, with all its descendants.
@@ -24,6 +25,7 @@ type Process struct {
 	done      chan struct{}
 	exit      Exit // written before done is closed
 	cause     atomic.Pointer[string]
+	ended     func() (cause string) // may be nil
 	killOnce  sync.Once
 	closeOnce sync.Once
 }
@@ -42,7 +44,7 @@ func Start(cfg Config) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	shim, err := os.StartProcess(cfg.Shim[0], cfg.Shim, &os.ProcAttr{
+	shim, err := startShim(cfg.Walls.mode(), cfg.Shim, &os.ProcAttr{
 		Dir:   "/",
 		Env:   []string{},
 		Files: pp.theirs,
@@ -56,7 +58,12 @@ func Start(cfg Config) (*Process, error) {
 	p := &Process{
 		Stdin: pp.ours[0], Stdout: pp.ours[1], Stderr: pp.ours[2], Result: pp.ours[3],
 		lifeline: pp.ours[4], status: pp.ours[5],
-		shim: shim, mode: cfg.Walls.mode(), done: make(chan struct{}),
+		shim: shim, mode: cfg.Walls.mode(), ended: cfg.Ended, done: make(chan struct{}),
+	}
+	if err := cfg.tellStarted(shim.Pid); err != nil {
+		go p.wait()
+		p.Close()
+		return nil, err
 	}
 	// A shim that is already dead shows up in its status.
 	if _, err := p.lifeline.Write(append(line, '\n')); err != nil {
@@ -66,18 +73,28 @@ func Start(cfg Config) (*Process, error) {
 	return p, nil
 }
 
+func (c Config) tellStarted(pid int) error {
+	if c.Started == nil {
+		return nil
+	}
+	if err := c.Started(pid); err != nil {
+		return fmt.Errorf("preparing the shim: %w", err)
+	}
+	return nil
+}
+
 // wait ends after Kill at the latest, and Close waits for it.
 func (p *Process) wait() {
 	defer close(p.done)
-	defer func() {
-		if cause := p.cause.Load(); cause != nil {
-			p.exit.Cause = *cause
-		}
-	}()
+	defer p.tellEnded()
 	report, _ := io.ReadAll(io.LimitReader(p.status, 64<<10))
 	state, err := p.shim.Wait()
+	forgetShim(p.shim.Pid)
 	if json.Unmarshal(report, &p.exit) == nil {
 		return
+	}
+	if p.mode == ModeSubreaper {
+		endOrphans() // who killed the shim may have thought to be rid of us
 	}
 	if err != nil {
 		p.exit = Exit{Failure: "was lost: " + err.Error()}
@@ -87,6 +104,16 @@ func (p *Process) wait() {
 	p.exit = exitOf(state.Sys().(syscall.WaitStatus))
 	if p.exit.Signal == 0 {
 		p.exit = Exit{Signal: syscall.SIGKILL}
+	}
+}
+
+// tellEnded completes the exit with why the command was ended.
+func (p *Process) tellEnded() {
+	if p.ended != nil {
+		p.exit.Cause = p.ended()
+	}
+	if cause := p.cause.Load(); cause != nil {
+		p.exit.Cause = *cause
 	}
 }
 
@@ -116,10 +143,27 @@ func (p *Process) KillFor(cause string) {
 func (p *Process) Kill() {
 	p.killOnce.Do(func() {
 		p.lifeline.Close()
-		if p.mode == ModeNamespace {
+		switch p.mode {
+		case ModeNamespace:
 			p.shim.Kill() // the kernel does the rest at once
+		case ModeSubreaper:
+			p.shim.Signal(syscall.SIGCONT) // a command with our uid can stop it
+			time.AfterFunc(shimPatience, p.force)
 		}
 	})
+}
+
+// shimPatience is how long a shim has for ending its command and itself, until we do.
+const shimPatience = 3 * time.Second
+
+// force ends a shim that does not do its work: where the command has our uid and nothing else guards
+// the shim, it can be kept stopped.
+func (p *Process) force() {
+	select {
+	case <-p.done:
+	default:
+		endBelow(p.shim)
+	}
 }
 
 // Close kills what still runs, waits for its end, and closes the files.

@@ -157,20 +157,6 @@ type writerFunc func(p []byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-func TestMemoryIsThatOfTheTree(t *testing.T) {
-	for mode, walls := range modes(t) {
-		t.Run(mode, func(t *testing.T) {
-			p := start(t, walls, "/bin/sh", "-c", `sleep 1000 & echo up; sleep 1000`)
-			if _, err := io.ReadFull(p.Stdout, make([]byte, 3)); err != nil {
-				t.Fatal(err)
-			}
-			if got := p.Memory(); got < 100<<10 || got > 200<<20 {
-				t.Errorf("memory: %d bytes", got)
-			}
-		})
-	}
-}
-
 func TestStartNeedsAShim(t *testing.T) {
 	if _, err := sandbox.Start(sandbox.Config{Path: "/bin/true"}); err == nil {
 		t.Error("no error without a shim")

@@ -24,7 +24,7 @@ func ShimMain(args []string) int {
 	}
 	debug.SetGCPercent(400)
 	runtime.GOMAXPROCS(1)
-	runtime.LockOSThread() // some of what we set belongs to the thread
+	runtime.LockOSThread() // keeps the starter of the command on a thread of its own
 	lifeline := os.NewFile(lifelineFD, "lifeline")
 	if err := closeOnExec(resultFD + 1); err != nil {
 		return report(Exit{Failure: "could not be started: closing file descriptors: " + err.Error()})
@@ -33,6 +33,9 @@ func ShimMain(args []string) int {
 	var o order
 	if err := readOrder(in, &o); err != nil {
 		return 1 // who started us is gone, or a person runs this by hand
+	}
+	if o.Probe {
+		o.Path, o.Args, o.Env = ownExecutable(), append(os.Args, probe), os.Environ()
 	}
 	s := &shim{mode: o.Mode, signals: make(chan os.Signal, 1), interrupts: make(chan struct{}, 1), cut: make(chan struct{})}
 	s.takeSignals()
@@ -81,22 +84,22 @@ func (s *shim) takeSignals() {
 }
 
 func (s *shim) run(o order) Exit {
-	if err := enter(o.Mode); err != nil {
+	if err := prepare(o); err != nil {
 		return Exit{Failure: "could not be started: " + err.Error()}
 	}
-	pid, err := syscall.ForkExec(o.Path, o.Args, &syscall.ProcAttr{
-		Dir:   o.Dir,
-		Env:   o.Env,
-		Files: []uintptr{0, 1, 2, resultFD},
-		Sys:   commandAttributes(o.Mode),
-	})
-	if err != nil {
-		return Exit{Failure: "could not be started: " + o.Path + ": " + err.Error()}
+	starter := start(o)
+	defer starter.end()
+	if starter.err != nil {
+		return Exit{Failure: "could not be started: " + starter.err.Error()}
 	}
 	for fd := range resultFD + 1 {
 		syscall.Close(fd) // so that the pipes end with the command
 	}
-	s.command = pid
+	s.command = starter.pid
+	if err := limitProcesses(o, s.command); err != nil {
+		syscall.Kill(s.command, syscall.SIGKILL)
+		return Exit{Failure: "could not be started: " + err.Error()}
+	}
 	s.exit = Exit{Signal: syscall.SIGKILL} // unless its own end comes first
 	return s.wait()
 }

@@ -36,9 +36,13 @@ func TestAlwaysTrue4NoProcessOutlivesServer(t *testing.T) {
 		users["nobody"] = asNobody
 	}
 	for user, become := range users {
-		for _, mode := range []sandbox.Mode{"detected", sandbox.ModeSubreaper} {
+		for _, mode := range []sandbox.Mode{"detected", "full", sandbox.ModeSubreaper} {
 			t.Run(user+"/"+string(mode), func(t *testing.T) {
 				t.Parallel()
+				rounds := rounds
+				if mode == "full" && os.Getenv("WHISKAWAY_SLOW") == "" {
+					rounds /= 3 // each begins with a search for all walls
+				}
 				for range rounds {
 					killServer(t, exe, mode, become)
 				}
@@ -80,15 +84,22 @@ func killServer(t *testing.T, exe string, mode sandbox.Mode, become func(*exec.C
 // playServer keeps starting stubborn functions, and stops some, until killed.
 func playServer(marker string, mode sandbox.Mode) {
 	walls := sandbox.Walls{Mode: mode}
-	if mode == "detected" {
+	switch mode {
+	case "detected":
 		walls = sandbox.Detect(context.Background(), shimOf(marker), nil)
+	case "full":
+		var err error
+		walls, err = sandbox.Find(context.Background(), sandbox.Options{Shim: shimOf(marker), Users: true})
+		if err != nil {
+			panic(err)
+		}
 	}
 	fmt.Println("spawning")
 	start := func() *sandbox.Process {
 		p, err := sandbox.Start(sandbox.Config{
 			Path: "/bin/sh", Args: []string{"-c", stubborn}, Dir: "/",
 			Env:  []string{"PATH=/usr/bin:/bin", "MARKER=" + marker},
-			Shim: shimOf(marker), Walls: walls,
+			Shim: shimOf(marker), Walls: walls, User: 20001,
 		})
 		if err != nil {
 			panic(err)

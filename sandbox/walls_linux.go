@@ -26,13 +26,30 @@ func (w Walls) attributes() *syscall.SysProcAttr {
 		return attr
 	}
 	attr.Cloneflags = unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
+	if w.fence != nil && w.fence.NewNet {
+		attr.Cloneflags |= unix.CLONE_NEWNET
+	}
 	if w.User {
-		attr.Cloneflags |= unix.CLONE_NEWUSER
-		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}}
-		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}}
-		// An exec by a user other than root drops capabilities, but for ambient
-		// ones. The shim needs this one to mount /proc, then lays it down.
-		attr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN}
+		w.mapUsers(attr)
 	}
 	return attr
+}
+
+// mapUsers adds a user namespace in which each user is called as outside.
+func (w Walls) mapUsers(attr *syscall.SysProcAttr) {
+	attr.Cloneflags |= unix.CLONE_NEWUSER
+	if w.OwnUser() {
+		attr.UidMappings, attr.GidMappings = sameIDs("/proc/self/uid_map"), sameIDs("/proc/self/gid_map")
+		attr.GidMappingsEnableSetgroups = true
+	} else {
+		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}}
+	}
+	// An exec by a user other than root drops capabilities, but for ambient
+	// ones. The shim needs these for mounts and the loopback interface, and to give up
+	// for good what it has; then it lays them down.
+	attr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN}
+	if w.fence != nil {
+		attr.AmbientCaps = append(attr.AmbientCaps, unix.CAP_NET_ADMIN, unix.CAP_SETPCAP)
+	}
 }

@@ -12,16 +12,22 @@ import (
 // An offer is what this machine has. It does not change.
 type offer struct {
 	labels []string // sorted
-	kinds  []function.Kind
+	kinds  kinds
 	gpus   []function.GPU
 	memory int64 // bytes that functions may use; 0: not known
 }
 
+// kinds is what can be run here: a kind.Set.
+type kinds interface {
+	Kinds() []function.Kind
+	Serves(kind string) bool
+}
+
 // newOffer adds to the given labels those that are found: the machine's, and its GPUs'.
-func newOffer(given []string, kinds []function.Kind, gpus []function.GPU, memory int64) offer {
+func newOffer(given []string, k kinds, gpus []function.GPU, memory int64) offer {
 	labels := slices.Concat(given, gpu.Labels(gpus), []string{runtime.GOOS, runtime.GOARCH})
 	slices.Sort(labels)
-	return offer{labels: slices.Compact(labels), kinds: kinds, gpus: gpus, memory: memory}
+	return offer{labels: slices.Compact(labels), kinds: k, gpus: gpus, memory: memory}
 }
 
 // admit checks whether the function could run here at all. CodeNoCapacity says what is missing.
@@ -34,7 +40,7 @@ func (o offer) admit(spec function.Spec) error {
 			return function.Errorf(function.CodeNoCapacity, "the label %q is not here; there are %s", label, strings.Join(o.labels, ", "))
 		}
 	}
-	if !o.hasKind(spec.Kind) {
+	if !o.kinds.Serves(spec.Kind) {
 		return function.Errorf(function.CodeNoCapacity, "the kind %q cannot be run here; there are %s", spec.Kind, o.kindNames())
 	}
 	return o.fits(spec.Require)
@@ -42,8 +48,8 @@ func (o offer) admit(spec function.Spec) error {
 
 // fits checks what can be counted.
 func (o offer) fits(r function.Requirements) error {
-	if o.memory > 0 && r.Memory > o.memory {
-		return function.Errorf(function.CodeNoCapacity, "a worker needs %d MB of memory, all functions here may use %d MB", r.Memory>>20, o.memory>>20)
+	if memory := claimed(r.Memory); o.memory > 0 && memory > o.memory {
+		return function.Errorf(function.CodeNoCapacity, "a worker needs %d MB of memory, all functions here may use %d MB", memory>>20, o.memory>>20)
 	}
 	wanted := r.GPUs
 	if r.GPUMemory > 0 {
@@ -61,19 +67,10 @@ func (o offer) fits(r function.Requirements) error {
 	return nil
 }
 
-// hasKind also knows "python:default", which is whatever version there is.
-func (o offer) hasKind(name string) bool {
-	language, isDefault := strings.CutSuffix(name, ":default")
-	return slices.ContainsFunc(o.kinds, func(k function.Kind) bool {
-		family, _, _ := strings.Cut(k.Name, ":")
-		return k.Name == name || isDefault && family == language
-	})
-}
-
 func (o offer) kindNames() string {
-	names := make([]string, len(o.kinds))
-	for i, k := range o.kinds {
-		names[i] = k.Name
+	var names []string
+	for _, k := range o.kinds.Kinds() {
+		names = append(names, k.Name)
 	}
 	return strings.Join(names, ", ")
 }

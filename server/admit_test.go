@@ -1,14 +1,29 @@
 package server
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/whiskaway/whiskaway/function"
 )
 
-func TestAdmit(t *testing.T) {
-	o := newOffer([]string{"region=eu"}, []function.Kind{{Name: "python:3"}, {Name: "native"}},
+// fakeKinds stands for a kind.Set.
+type fakeKinds []string
+
+func (k fakeKinds) Kinds() (all []function.Kind) {
+	for _, name := range k {
+		all = append(all, function.Kind{Name: name})
+	}
+	return all
+}
+
+func (k fakeKinds) Serves(kind string) bool {
+	return slices.Contains(k, strings.TrimSuffix(kind, ":default")) || kind == "python:default"
+}
+
+func TestAdmitWithFakeKinds(t *testing.T) {
+	o := newOffer([]string{"region=eu"}, fakeKinds{"python:3", "native"},
 		[]function.GPU{{Name: "NVIDIA H200", Memory: function.Memory{Budget: 140 << 30}}, {Name: "Tesla T4", Memory: function.Memory{Budget: 15 << 30}}}, 8<<30)
 	for name, c := range map[string]struct {
 		change func(s *function.Spec)
@@ -37,5 +52,18 @@ func TestAdmit(t *testing.T) {
 				t.Errorf("got %v (%s)", err, function.CodeOf(err))
 			}
 		})
+	}
+}
+
+// Who does not say what it needs counts as the usual, and is told when that never fits.
+func TestAdmitOnASmallMachineWithFakeKinds(t *testing.T) {
+	o := newOffer(nil, fakeKinds{"python:3"}, nil, 200<<20)
+	spec := function.Spec{Namespace: "n", Action: "a", Kind: "python:3", Main: "main"}
+	if err := o.admit(spec); function.CodeOf(err) != function.CodeNoCapacity || !strings.Contains(err.Error(), "256 MB") {
+		t.Errorf("got %v", err)
+	}
+	spec.Require.Memory = 128 << 20
+	if err := o.admit(spec); err != nil {
+		t.Error(err)
 	}
 }

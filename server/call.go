@@ -12,8 +12,9 @@ import (
 type call struct {
 	id    function.ID
 	claim function.Claim
-	since time.Time  // when it came
-	reply chan reply // has room for one
+	since time.Time     // when it came
+	limit time.Duration // its time limit, counted from since; 0: none
+	reply chan reply    // has room for one
 
 	// These are the owner's until it replies.
 	place  *list.Element // in its function's queue
@@ -21,10 +22,11 @@ type call struct {
 	waited bool
 
 	// What became of the run, for ended and handedBack.
-	slot *slot
-	took time.Duration
-	ran  bool // else the run never started
-	dead bool // the worker takes no more runs
+	slot  *slot
+	took  time.Duration
+	ran   bool   // else the run never started
+	dead  bool   // the worker takes no more runs
+	crash string // why the run crashed, in words; empty: it did not
 }
 
 // A reply gives a call its worker, or an error. With an error nothing has started.
@@ -50,8 +52,8 @@ func (c *call) apply(o *owner) {
 			return
 		}
 	}
-	if f.queue.Len() >= o.queue {
-		c.reply <- reply{err: f.full(o.queue)}
+	if why := o.refusal(f, c); why != nil {
+		c.reply <- reply{err: why}
 		return
 	}
 	o.enqueue(f, c)
@@ -67,6 +69,7 @@ func (o *owner) enqueue(f *fn, c *call) {
 		c.place = f.queue.PushBack(c)
 	}
 	c.waited = true
+	o.waiting[f.spec.Namespace]++
 	if f.queue.Len() == 1 {
 		o.consider(f)
 	}
@@ -80,9 +83,27 @@ func (e *giveUp) apply(o *owner) {
 	if c.place == nil {
 		return // it has its reply already
 	}
+	f := c.fn
+	o.dequeue(c)
+	why := errUnknown() // its caller knows better why
+	if _, waits := o.roomless[f]; waits && len(f.slots) == 0 {
+		why = o.noRoom(f)
+	}
+	c.reply <- reply{err: why}
+	if f.queue.Len() == 0 {
+		o.consider(f) // it may have been the last that held the function
+	}
+}
+
+// dequeue takes a call out of its function's queue.
+func (o *owner) dequeue(c *call) *call {
 	c.fn.queue.Remove(c.place)
 	c.place = nil
-	c.reply <- reply{err: errUnknown()} // its caller knows better why
+	ns := c.fn.spec.Namespace
+	if o.waiting[ns]--; o.waiting[ns] == 0 {
+		delete(o.waiting, ns)
+	}
+	return c
 }
 
 // ended says that the call gives its worker back.
@@ -94,32 +115,37 @@ func (e *ended) apply(o *owner) {
 	if e.ran {
 		f.runs++
 		f.took(e.took)
-		if !e.dead {
-			f.failures, f.retryAt = 0, time.Time{}
+		switch {
+		case e.crash != "":
+			o.crashed(s, e.crash)
+		case !e.dead:
+			f.failures, f.crashes, f.retryAt = 0, 0, time.Time{}
 		}
 	}
 	if f.removed {
 		return
 	}
-	if e.dead {
+	switch {
+	case e.dead && s.running > 0 && s.process.Retiring(): // its other runs may end
+		o.yield(s)
+	case e.dead:
 		o.lose(s)
+	case !s.gone && o.mustYield(s):
+		o.makeWay(s)
+	case s.yielding && s.running == 0 && !s.gone:
+		o.retire(s)
 	}
 	if f.queue.Len() > 0 {
 		o.give(f)
+	}
+	if len(o.roomless) > 0 && s.running == 0 && !s.gone {
+		o.schedule(f, o.now.Add(minIdle)) // then others may have its room
 	}
 	if e.dead || f.running == 0 && len(f.leases) == 0 {
 		o.consider(f)
 		return
 	}
 	o.schedule(f, o.now.Add(o.idleTTL)) // nearly always there is an earlier one already
-}
-
-// full is what a run is told that finds no room to wait.
-func (f *fn) full(limit int) *function.Error {
-	e := function.Errorf(function.CodeBusy, "%d runs wait for this function already, which is the limit; try again later", limit)
-	slots := max(1, len(f.slots)*f.perSlot)
-	e.RetryAfter = min(max(time.Duration(limit/slots)*f.runTime, 100*time.Millisecond), 30*time.Second)
-	return e
 }
 
 // errUnknown says the same to who asks for something foreign and to who asks

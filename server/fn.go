@@ -19,6 +19,8 @@ type fn struct {
 	blob *codestore.Blob
 	// dir is the function's directory; it does not change.
 	dir string
+	// user is the uid that its workers run with; 0: ours. It does not change.
+	user int
 	// command is how to start a worker; nil until the first start prepared it.
 	command *kind.Command
 
@@ -30,15 +32,24 @@ type fn struct {
 	slots    []*slot // workers that are up
 	free     []*slot // those with room for a run; the most recently used last
 	starting int
-	perSlot  int // runs that a worker takes at once
-	everUp   bool
-	ends     sync.WaitGroup // counts processes; anybody may wait
+	started  int64 // starts so far
+	wants    int   // further workers, for which there is no room yet
+	// wantsSpare says that nobody waited for those when they were asked for.
+	wantsSpare bool
+	perSlot    int // runs that a worker takes at once
+	everUp     bool
+	ends       sync.WaitGroup // counts processes; anybody may wait
 
-	running  int
-	runs     int64         // ended ones
-	runTime  time.Duration // the lowest of late
-	failures int           // starts that failed one after the other
-	retryAt  time.Time
+	running      int
+	runs         int64         // ended ones
+	runTime      time.Duration // the lowest of late
+	usualTime    time.Duration // what most runs of late took at least, see took
+	startTime    time.Duration // what a start takes, the mean of late
+	fastestStart time.Duration
+	startBegan   time.Time // when the first of those under way did, or earlier
+	crashes      int       // workers that crashed one after the other
+	failures     int       // starts that failed one after the other
+	retryAt      time.Time
 	// lastFailure is why the last start failed.
 	lastFailure *function.Error
 
@@ -125,12 +136,18 @@ func (f *fn) max(o *owner) int {
 	return o.workers
 }
 
+// warm is how many workers are kept though nobody asks for them.
+func (f *fn) warm(o *owner) int { return min(f.spec.Require.Warm, f.max(o)) }
+
+// unasked reports whether nobody waits for a worker of f.
+func (f *fn) unasked() bool { return f.queue.Len()+len(f.inits) == 0 }
+
 // view is the snapshot of f for plan.
 func (f *fn) view(o *owner) view {
 	v := view{
 		Inits: len(f.inits), Waiting: f.queue.Len(), Running: f.running, RunTime: f.runTime,
 		Live: len(f.slots), Starting: f.starting, Slots: f.perSlot,
-		Max: f.max(o), Warm: min(f.spec.Require.Warm, f.max(o)), MaxStarts: o.maxStarts, IdleTTL: o.idleTTL,
+		Max: f.max(o), Warm: f.warm(o), MaxStarts: o.maxStarts, IdleTTL: o.idleTTL,
 		EverUp: f.everUp, RetryAt: f.retryAt, Leases: len(f.leases), GraceEnds: f.graceEnds,
 	}
 	if oldest := f.queue.Front(); oldest != nil {
@@ -153,11 +170,36 @@ func (f *fn) view(o *owner) view {
 }
 
 // took takes note of a run's time. The lowest of late: it falls at once and
-// rises slowly.
+// rises slowly. The usual one: it falls quickly, and no single run lifts it by more than a half, since
+// runs are refused for it.
 func (f *fn) took(d time.Duration) {
+	switch {
+	case f.usualTime == 0:
+		f.usualTime = d
+	case d < f.usualTime:
+		f.usualTime -= (f.usualTime - d) / 2
+	default:
+		f.usualTime += min(d-f.usualTime, 4*f.usualTime) / 8
+	}
 	if f.runTime == 0 || d < f.runTime {
 		f.runTime = d
 		return
 	}
 	f.runTime += (d - f.runTime) / 1024
+}
+
+// tookStart takes note of a start's time.
+func (f *fn) tookStart(d time.Duration) {
+	f.startTime = mean(f.startTime, d)
+	if f.fastestStart == 0 || d < f.fastestStart {
+		f.fastestStart = d
+	}
+}
+
+// mean is the moving mean, in which the latest counts for an eighth.
+func mean(before, latest time.Duration) time.Duration {
+	if before == 0 {
+		return latest
+	}
+	return before + (latest-before)/8
 }

@@ -3,6 +3,7 @@ package server_test
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -170,12 +171,12 @@ func TestIdleWorkersStopDownToTheWarmOnes(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
-	h := open(t, func(c *server.Config) { c.GPUs = []function.GPU{{UUID: "GPU-1", Name: "NVIDIA H200"}} })
+	h := open(t)
 	id := h.init(python(nil))
 	h.run(id, `{}`)
 	st := h.status("one run", func(s function.Status) bool { return len(s.Functions) == 1 && s.Functions[0].Runs == 1 })
 	s, f := st.Servers[0], st.Functions[0]
-	for _, label := range []string{"gpu", "h200", "region=eu"} {
+	for _, label := range []string{runtime.GOOS, runtime.GOARCH, "region=eu"} {
 		if !slices.Contains(s.Labels, label) {
 			t.Errorf("the label %s is missing in %v", label, s.Labels)
 		}
@@ -187,4 +188,42 @@ func TestStatus(t *testing.T) {
 		t.Errorf("the function is %+v", f)
 	}
 	h.status("the worker's memory", func(s function.Status) bool { return s.Servers[0].Memory.Used > 1<<20 })
+}
+
+// A function that crashes again and again gets a pause, and says so.
+func TestCrashLoopBacksOffAndSaysSo(t *testing.T) {
+	h := open(t)
+	id := h.init(python(nil))
+	for n := range 3 {
+		_, sum, err := h.try(t.Context(), id, `{"crash":1}`, patience)
+		if err != nil || sum.Outcome != function.OutcomeCrashed || !strings.Contains(sum.Error, "exited with code 3") {
+			t.Fatalf("crash %d: %+v, %v", n, sum, err)
+		}
+	}
+	_, _, err := h.try(t.Context(), id, `{}`, patience)
+	e := wantCode(t, err, function.CodeInitFailed)
+	if !strings.Contains(e.Message, "crashed 3 times") || !strings.Contains(e.Message, "exited with code 3") || e.RetryAfter <= 0 {
+		t.Errorf("it says %q, retry after %v", e.Message, e.RetryAfter)
+	}
+	eventually(t, "the pause is over", func() bool {
+		_, sum, err := h.try(t.Context(), id, `{}`, patience)
+		return err == nil && sum.Outcome == function.OutcomeOK
+	})
+	// A run that ends well makes it forget: the next crash is the first again.
+	h.try(t.Context(), id, `{"crash":1}`, patience)
+	h.run(id, `{}`)
+}
+
+// A run that ends within its grace keeps its worker, although it was cut.
+func TestRunThatEndsWithinItsGraceKeepsItsWorker(t *testing.T) {
+	h := open(t)
+	id := h.init(python(nil))
+	first, _ := h.run(id, `{}`)
+	_, sum, err := h.try(t.Context(), id, `{"sleep":1000}`, 100*time.Millisecond)
+	if err != nil || sum.Outcome != function.OutcomeTimeout {
+		t.Fatalf("%+v, %v", sum, err)
+	}
+	if again, _ := h.run(id, `{}`); again.Token != first.Token {
+		t.Error("the worker was ended although the run ended at once when it was asked to")
+	}
 }

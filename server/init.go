@@ -46,7 +46,12 @@ func (s *Server) newFunction(id function.ID, spec function.Spec) (*fn, error) {
 	}
 	spec.Env = maps.Clone(spec.Env)
 	spec.Require.Labels = slices.Clone(spec.Require.Labels)
-	return newFn(id, spec, blob, s.layout.functionDir(id, s.directories.Add(1))), nil
+	f := newFn(id, spec, blob, s.layout.functionDir(id, s.directories.Add(1)))
+	if f.user, err = s.users.take(); err != nil {
+		blob.Release()
+		return nil, function.AsError(err)
+	}
+	return f, nil
 }
 
 // askInit asks the owner for a function that is ready. With unknown, it
@@ -110,7 +115,7 @@ func (c *initCall) apply(o *owner) {
 		o.functions[c.id] = f
 	}
 	if c.offered != nil {
-		o.tasks.Go(c.offered.blob.Release)
+		o.tasks.Go(func() { o.forget(c.offered) })
 	}
 	switch {
 	case o.draining:

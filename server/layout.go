@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/sandbox"
 )
 
 // A layout is the server's data directory:
@@ -22,7 +23,8 @@ import (
 //	envs/                  environments of dependencies, shared by functions
 //	launchers/             our launchers
 //	functions/ID-N/code    a function's unpacked code, its working directory
-//	functions/ID-N/tmp     its TMPDIR
+//	functions/ID-N/tmp/M   the TMPDIR of its worker M
+//	cache/                 what functions keep, by namespace, see caches
 type layout struct {
 	dir string
 	// envs is elsewhere when several servers share it.
@@ -44,6 +46,7 @@ func newLayout(dir, envs string) (layout, error) {
 func (l layout) code() string      { return filepath.Join(l.dir, "code") }
 func (l layout) launchers() string { return filepath.Join(l.dir, "launchers") }
 func (l layout) functions() string { return filepath.Join(l.dir, "functions") }
+func (l layout) caches() string    { return filepath.Join(l.dir, "cache") }
 
 // functionDir is a new function's directory. The number tells it from an
 // earlier one's of the same function, which may be about to be removed. The ID is cut
@@ -61,12 +64,37 @@ func (l layout) prepare() error {
 	if err := removeAll(l.functions()); err != nil {
 		return fmt.Errorf("removing what an earlier server left: %w", err)
 	}
-	for _, dir := range []string{l.functions(), l.launchers(), l.envs} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+	// Functions with users of their own pass through these, or read what lies below.
+	modes := map[string]os.FileMode{l.functions(): 0o711, l.caches(): 0o711, l.launchers(): 0o755, l.envs: 0o755}
+	for dir, mode := range modes {
+		if err := os.MkdirAll(dir, mode); err != nil {
+			return err
+		}
+		if err := os.Chmod(dir, mode); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// open lets other users pass through the data directory, and says which of the directories above it
+// does not.
+func (l layout) open() error {
+	if err := os.Chmod(l.dir, 0o711); err != nil {
+		return err
+	}
+	for dir := filepath.Dir(l.dir); ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err != nil {
+			return err
+		}
+		if info.Mode()&0o001 == 0 {
+			return fmt.Errorf("other users cannot pass through %s; put the data directory elsewhere, such as below /var/lib", dir)
+		}
+		if dir == filepath.Dir(dir) {
+			return nil
+		}
+	}
 }
 
 // lock makes the data directory ours, until the file is closed or this process ends.
@@ -109,17 +137,5 @@ func (l layout) serverID() (string, error) {
 	return id, os.Rename(temp, path)
 }
 
-// removeAll also removes directories that a function has closed to its own user.
-func removeAll(dir string) error {
-	err := os.RemoveAll(dir)
-	if !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	filepath.WalkDir(dir, func(path string, d fs.DirEntry, _ error) error {
-		if d != nil && d.IsDir() {
-			os.Chmod(path, 0o700) // before it is read
-		}
-		return nil
-	})
-	return os.RemoveAll(dir)
-}
+// removeAll removes what functions have left, whatever they have made of it.
+func removeAll(dir string) error { return sandbox.RemoveAll(dir) }

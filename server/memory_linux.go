@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// machineMemory is the machine's memory in bytes, or the limit of the
+// MachineMemory is the machine's memory in bytes, or the limit of the
 // container that we are in, where that is lower.
-func machineMemory() int64 {
+func MachineMemory() int64 {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
 		return 0

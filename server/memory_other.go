@@ -2,5 +2,5 @@
 
 package server
 
-// machineMemory is not known here.
-func machineMemory() int64 { return 0 }
+// MachineMemory is not known here.
+func MachineMemory() int64 { return 0 }

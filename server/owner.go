@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/gpu"
 )
 
 // limits bound what an owner lets happen.
@@ -16,11 +17,12 @@ type limits struct {
 	queue      int // waiting runs of one function
 	idleTTL    time.Duration
 	leaseGrace time.Duration
+	memory     int64 // bytes that all workers together count; 0: no limit
 }
 
 // The bounds of what clients can make us keep.
 const (
-	maxFunctions = 1000
+	maxFunctions = 20_000
 	maxLeases    = 1000 // of one function, callers of Init that wait included
 	maxWorkers   = 1000 // of one function, whatever it asks for
 )
@@ -33,8 +35,14 @@ type owner struct {
 	// start makes a worker, after it has prepared the function when that was
 	// not done yet. It is called in a goroutine of its own.
 	start func(ctx context.Context, j startJob) (startResult, error)
+	// reclaim waits until what a worker that has ended had on its GPUs is back.
+	reclaim func(ctx context.Context, free map[string]int64)
+	// devices says what the GPUs hold now.
+	devices func() []gpu.Device
 	// clean removes what start made for a function whose workers have ended.
 	clean func(fn *fn)
+	// forget lets go of what a function has that was never taken up.
+	forget func(fn *fn)
 
 	events  chan event
 	done    chan struct{} // closed when loop has returned
@@ -45,6 +53,10 @@ type owner struct {
 
 	now       time.Time // of the event that is handled
 	functions map[function.ID]*fn
+	ledger    ledger
+	roomless  map[*fn]time.Time // who wants more workers, and since when
+	evictions int64
+	waiting   map[string]int // runs that wait, by namespace
 	wakes     wakes
 	timer     *time.Timer
 	running   int // runs in flight
@@ -68,6 +80,12 @@ func newOwner(l limits, log *slog.Logger) *owner {
 		done:      make(chan struct{}),
 		drained:   make(chan struct{}),
 		functions: map[function.ID]*fn{},
+		ledger:    ledger{budget: l.memory, holdings: map[*holding]struct{}{}},
+		roomless:  map[*fn]time.Time{},
+		waiting:   map[string]int{},
+		devices:   func() []gpu.Device { return nil },
+		forget:    func(f *fn) { f.blob.Release() },
+		reclaim:   func(context.Context, map[string]int64) {},
 		timer:     time.NewTimer(time.Hour),
 		watchers:  map[*watcher]struct{}{},
 	}
@@ -128,6 +146,7 @@ func (o *owner) wakeUp() {
 	for f := o.wakes.due(o.now); f != nil; f = o.wakes.due(o.now) {
 		o.consider(f)
 	}
+	o.assignRoom() // a worker may be old enough to go
 	o.setTimer()
 }
 
@@ -160,14 +179,11 @@ func (o *owner) considerAfter(f *fn, startFailed bool) {
 		f.failInits(f.lastFailure)
 	}
 	if d.FailRuns {
-		f.failRuns(f.failure(o.now))
+		o.failRuns(f, f.failure(o.now))
 	}
 	if d.Remove {
 		o.remove(f)
 		return
-	}
-	for range d.Start {
-		o.startWorker(f)
 	}
 	if d.StopIdle > 0 {
 		for _, s := range f.idle()[:d.StopIdle] {
@@ -175,6 +191,7 @@ func (o *owner) considerAfter(f *fn, startFailed bool) {
 		}
 	}
 	o.schedule(f, d.Wake)
+	o.want(f, d.Start)
 }
 
 // remove forgets f. Its workers are stopped and its directory goes away beside
@@ -182,10 +199,11 @@ func (o *owner) considerAfter(f *fn, startFailed bool) {
 func (o *owner) remove(f *fn) {
 	f.removed = true
 	delete(o.functions, f.id)
+	o.unwant(f)
 	o.wakes.remove(f)
 	slots := f.slots
 	for _, s := range slots {
-		s.gone = true
+		s.gone, s.holding.ending = true, true
 	}
 	f.slots, f.free = nil, nil
 	o.log.Info("a function ends", "function", f.spec.FullName(), "id", f.id, "runs", f.runs)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -14,15 +15,21 @@ import (
 
 // A fakeProcess stands for a worker, so that the owner alone is tested and measured.
 type fakeProcess struct {
-	slots int
-	done  chan struct{}
-	once  sync.Once
-	run   func(ctx context.Context) (function.Summary, error)
-	busy  atomic.Int32
-	over  atomic.Bool // it was given more runs than it takes
+	slots   int
+	done    chan struct{}
+	once    sync.Once
+	run     func(ctx context.Context) (function.Summary, error)
+	busy    atomic.Int32
+	over    atomic.Bool  // it was given more runs than it takes
+	retired atomic.Bool  // it takes no more, though it has not ended
+	ends    atomic.Int32 // how often it was told to end
+	ending  func()       // called once, before it ends; may be nil
 }
 
 func (p *fakeProcess) Run(ctx context.Context, _ *function.Activation, _ function.Output) (function.Summary, error) {
+	if p.retired.Load() {
+		return function.Summary{}, errors.New("it takes no more")
+	}
 	if int(p.busy.Add(1)) > p.slots {
 		p.over.Store(true)
 	}
@@ -35,7 +42,16 @@ func (p *fakeProcess) Run(ctx context.Context, _ *function.Activation, _ functio
 func (p *fakeProcess) Done() <-chan struct{} { return p.done }
 func (p *fakeProcess) Concurrency() int      { return p.slots }
 func (p *fakeProcess) Memory() int64         { return 0 }
-func (p *fakeProcess) Stop()                 { p.once.Do(func() { close(p.done) }) }
+func (p *fakeProcess) Retiring() bool        { return p.retired.Load() }
+func (p *fakeProcess) End(string)            { p.ends.Add(1); p.Stop() }
+func (p *fakeProcess) Stop() {
+	p.once.Do(func() {
+		if p.ending != nil {
+			p.ending()
+		}
+		close(p.done)
+	})
+}
 
 // A fakeMachine is an owner over fake processes.
 type fakeMachine struct {
@@ -45,7 +61,7 @@ type fakeMachine struct {
 }
 
 func newFakeMachine(tb testing.TB, l limits, slots int, run func(ctx context.Context) (function.Summary, error)) *fakeMachine {
-	m := &fakeMachine{Server: &Server{name: "fake"}}
+	m := &fakeMachine{Server: &Server{name: "fake", offer: offer{kinds: fakeKinds{"fake"}}}}
 	m.owner = newOwner(l, slog.New(slog.DiscardHandler))
 	m.owner.start = func(context.Context, startJob) (startResult, error) {
 		p := &fakeProcess{slots: slots, done: make(chan struct{}), run: run}
@@ -69,12 +85,14 @@ func newFakeMachine(tb testing.TB, l limits, slots int, run func(ctx context.Con
 func (m *fakeMachine) init(tb testing.TB, name string) (function.ID, function.Claim) {
 	spec := function.Spec{Namespace: "n", Action: name, Kind: "fake", Main: "main"}
 	id, lease := spec.ID(), function.Lease{ID: function.NewLeaseID(), TTL: time.Hour}
-	_, err := m.owner.askInit(context.Background(), id, lease, newFn(id, spec, &codestore.Blob{}, ""))
+	_, err := m.owner.askInit(context.Background(), id, lease, newFakeFn(id, spec))
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return id, function.Claim{Lease: lease.ID}
 }
+
+func newFakeFn(id function.ID, spec function.Spec) *fn { return newFn(id, spec, &codestore.Blob{}, "") }
 
 var fakeLimits = limits{workers: 4, maxStarts: 2, queue: 1000, idleTTL: time.Hour, leaseGrace: time.Hour}
 

@@ -10,7 +10,9 @@ import (
 	"strings"
 
 	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/gpu"
 	"github.com/whiskaway/whiskaway/kind"
+	"github.com/whiskaway/whiskaway/sandbox"
 	"github.com/whiskaway/whiskaway/worker"
 )
 
@@ -19,18 +21,71 @@ import (
 func (s *Server) startWorker(ctx context.Context, j startJob) (startResult, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.startTimeout, errSlowStart)
 	defer cancel()
-	command, err := s.commandOf(ctx, j)
+	command, release, err := s.commandOf(ctx, j)
 	if err != nil {
 		return startResult{}, s.startError(ctx, err)
 	}
-	w, err := worker.Start(ctx, worker.Config{
-		Command: command, Env: workerEnv(j.spec, command, j.dir), Shim: s.shim, Walls: s.walls,
-		Concurrency: j.spec.Require.Concurrency, StartTimeout: s.startTimeout, LogLimit: s.logLimit, Log: s.log,
+	w, used, err := s.startOnGPUs(ctx, j, command)
+	if err != nil {
+		release()
+		return startResult{}, s.startError(ctx, err)
+	}
+	s.tasks.Go(func() { // nothing of a worker stays
+		<-w.Done()
+		release()
+		s.removeTemp(j)
 	})
-	if err != nil {
-		return startResult{}, s.startError(ctx, err)
+	return startResult{process: w, number: j.number, gpuUsed: used, command: &command, took: w.StartTook()}, nil
+}
+
+// startIn starts a worker that has its GPUs.
+func (s *Server) startIn(ctx context.Context, j startJob, command kind.Command) (w *worker.Worker, err error) {
+	temp := tempOf(j.dir, j.number)
+	defer func() {
+		if err != nil {
+			s.removeTemp(j)
+		}
+	}()
+	if err := errors.Join(os.Mkdir(temp, 0o700), giveTo(temp, j.user)); err != nil {
+		return nil, function.Errorf(function.CodeInternal, "making a worker's temporary directory: %v", err)
 	}
-	return startResult{process: w, command: &command}, nil
+	cache, group, err := s.caches.of(j.spec.Namespace)
+	if err != nil {
+		return nil, function.Errorf(function.CodeInternal, "making the namespace's cache: %v", err)
+	}
+	name := filepath.Base(j.dir) + "-" + filepath.Base(temp)
+	cage, err := s.newCage(name, j.spec.Require.Memory)
+	if err != nil {
+		return nil, function.Errorf(function.CodeInternal, "%v", err)
+	}
+	g := s.guardStart(ctx, j.spec, cage)
+	w, err = worker.Start(g.ctx, worker.Config{
+		Command: command, Env: workerEnv(j, command, temp, cache), Shim: s.shim, Walls: s.walls,
+		Name: name, User: j.user, Group: group, Temp: temp, Writable: append([]string{cache}, s.shared...),
+		Started: g.started, Ended: cage.leave,
+		Limits:      s.limitsOf(j.spec),
+		Concurrency: j.spec.Require.Concurrency, StartTimeout: s.startTimeout, Grace: s.grace, LogLimit: s.logLimit, Log: s.log,
+	})
+	if err = g.end(err); err != nil {
+		cage.leave() // there may have been no process that did
+	}
+	return w, err
+}
+
+// limitsOf are a worker's limits besides those of its control group.
+func (s *Server) limitsOf(spec function.Spec) sandbox.Limits {
+	l := sandbox.Limits{Memory: spec.Require.Memory, Processes: s.processes}
+	if !s.kernelLimits {
+		l.UserProcesses = s.processes * 3 / 2 // several workers may share a user; the monitor counts each one's
+	}
+	return l
+}
+
+func (s *Server) removeTemp(j startJob) {
+	temp := tempOf(j.dir, j.number)
+	if err := removeAll(temp); err != nil {
+		s.log.Error("a worker's temporary directory could not be removed", "dir", temp, "error", err)
+	}
 }
 
 // errSlowStart is the cause of a start's end at its time limit.
@@ -50,45 +105,100 @@ func (s *Server) startError(ctx context.Context, err error) error {
 	return err
 }
 
-func (s *Server) commandOf(ctx context.Context, j startJob) (kind.Command, error) {
+// commandOf says how to start the function's workers, and holds its environment of dependencies until
+// release is called. A function that is started for the first time is prepared, and so is one
+// whose environment has been removed since.
+func (s *Server) commandOf(ctx context.Context, j startJob) (c kind.Command, release func(), err error) {
 	if j.command != nil {
-		return *j.command, nil
-	}
-	for _, dir := range []string{j.dir, codeDir(j.dir), tempDir(j.dir)} {
-		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-			return kind.Command{}, function.Errorf(function.CodeInternal, "making the function's directory: %v", err)
+		if release, err := hold(ctx, j.command.EnvDir); err == nil {
+			return *j.command, release, nil
+		}
+		if err := removeAll(codeDir(j.dir)); err != nil {
+			return c, nil, function.Errorf(function.CodeInternal, "preparing the function again: %v", err)
 		}
 	}
+	if c, err = s.prepare(ctx, j); err != nil {
+		return c, nil, err
+	}
+	if release, err = hold(ctx, c.EnvDir); err != nil {
+		return c, nil, function.Errorf(function.CodeInternal, "holding the function's environment: %v", err)
+	}
+	return c, release, nil
+}
+
+func hold(ctx context.Context, envDir string) (release func(), err error) {
+	if envDir == "" {
+		return func() {}, nil
+	}
+	return kind.Hold(ctx, envDir)
+}
+
+func (s *Server) prepare(ctx context.Context, j startJob) (kind.Command, error) {
+	if err := makeDirs(j); err != nil {
+		return kind.Command{}, function.Errorf(function.CodeInternal, "making the function's directory: %v", err)
+	}
 	log := func(line string) { s.log.Debug("preparing a function", "function", j.spec.FullName(), "line", line) }
-	return s.kinds.Prepare(ctx, kind.Source{
+	command, err := s.kinds.Prepare(ctx, kind.Source{
 		Kind: j.spec.Kind, Main: j.spec.Main, CodePath: j.codePath, Binary: j.spec.Binary,
 		Dir: codeDir(j.dir), EnvsDir: s.layout.envs, LauncherDir: s.layout.launchers(),
 	}, log)
+	if err != nil {
+		return kind.Command{}, err
+	}
+	if err := closeCode(j); err != nil {
+		return kind.Command{}, function.Errorf(function.CodeInternal, "giving the function its code: %v", err)
+	}
+	return command, nil
 }
 
 // plainPath is where a function finds the usual commands.
 const plainPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+// makeDirs makes the function's directories. Those in which we make others are ours, also when it has
+// a user of its own: the owner of a directory may put a link in an entry's place, and we would
+// follow it with our rights. So others pass through them, and each directory below is closed to them.
+func makeDirs(j startJob) error {
+	outer := os.FileMode(0o700)
+	if j.user != 0 {
+		outer = 0o711
+	}
+	for dir, mode := range map[string]os.FileMode{j.dir: outer, codeDir(j.dir): 0o700, tempDir(j.dir): outer} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		if err := os.Chmod(dir, mode); err != nil { // whatever our umask is
+			return err
+		}
+	}
+	return nil
+}
+
+// closeCode lets only the function's user see its code.
+func closeCode(j startJob) error {
+	if j.user == 0 {
+		return nil
+	}
+	return errors.Join(os.Chmod(codeDir(j.dir), 0o500), giveTo(codeDir(j.dir), j.user))
+}
+
 // workerEnv is a worker's environment: what its kind needs, what the function
 // was given, and a few things that every process expects. Nothing of it comes
 // from our own environment.
-func workerEnv(spec function.Spec, command kind.Command, dir string) []string {
-	env := []string{
-		"PATH=" + filepath.Dir(command.Path) + ":" + plainPath,
-		"HOME=" + codeDir(dir), "TMPDIR=" + tempDir(dir), "LANG=C.UTF-8",
-	}
+func workerEnv(j startJob, command kind.Command, temp, cache string) []string {
+	env := []string{"PATH=" + filepath.Dir(command.Path) + ":" + plainPath, "LANG=C.UTF-8"}
 	// What the kind says holds, but for what is the server's business.
 	env = slices.DeleteFunc(env, func(setting string) bool {
 		name, _, _ := strings.Cut(setting, "=")
-		return name != "TMPDIR" && slices.ContainsFunc(command.Env, func(s string) bool { return strings.HasPrefix(s, name+"=") })
+		return slices.ContainsFunc(command.Env, func(s string) bool { return strings.HasPrefix(s, name+"=") })
 	})
-	for name, value := range spec.Env {
+	env = slices.Concat(env, []string{"HOME=" + temp, "TMPDIR=" + temp}, cacheEnv(cache), gpu.Env(j.gpus))
+	for name, value := range j.spec.Env {
 		env = append(env, name+"="+value)
 	}
 	// What belongs to the identity is there from the start; what differs from run
 	// to run comes with the run.
-	return append(env, "__OW_NAMESPACE="+spec.Namespace, "__OW_ACTION_NAME="+spec.FullName(),
-		"__OW_API_HOST="+spec.APIHost, "__OW_WAIT_FOR_ACK=1")
+	return append(env, "__OW_NAMESPACE="+j.spec.Namespace, "__OW_ACTION_NAME="+j.spec.FullName(),
+		"__OW_API_HOST="+j.spec.APIHost, "__OW_WAIT_FOR_ACK=1")
 }
 
 // clean removes a function's directory and lets go of its code. Its workers
@@ -96,6 +206,14 @@ func workerEnv(spec function.Spec, command kind.Command, dir string) []string {
 func (s *Server) clean(f *fn) {
 	if err := removeAll(f.dir); err != nil {
 		s.log.Error("a function's directory could not be removed", "dir", f.dir, "error", err)
+		f.blob.Release()
+		return // no other function may get its user, who can read what is left
 	}
+	s.forget(f)
+}
+
+// forget lets go of what a function has from before its first start.
+func (s *Server) forget(f *fn) {
 	f.blob.Release()
+	s.users.release(f.user)
 }

@@ -15,7 +15,7 @@ const maxTries = 3
 // Run implements function.Host.
 func (s *Server) Run(ctx context.Context, id function.ID, claim function.Claim, act *function.Activation, out function.Output) (function.Summary, error) {
 	began := time.Now()
-	c := &call{id: id, claim: claim, since: began, reply: make(chan reply, 1)}
+	c := &call{id: id, claim: claim, since: began, limit: act.Timeout, reply: make(chan reply, 1)}
 	var expired <-chan time.Time
 	if act.Timeout > 0 {
 		timer := time.NewTimer(act.Timeout)
@@ -62,6 +62,8 @@ func (o *owner) await(ctx context.Context, c *call, expired <-chan time.Time) (r
 	case r := <-c.reply:
 		if r.slot != nil { // given at the same moment
 			o.handBack(c, r.slot)
+		} else if function.CodeOf(r.err) == function.CodeNoCapacity && why.Code == function.CodeTimeout {
+			why.Message += ": " + r.err.Message
 		}
 	case <-o.done:
 	}
@@ -100,7 +102,10 @@ func (o *owner) runIn(ctx context.Context, c *call, s *slot, act *function.Activ
 	}
 	sum, err = s.process.Run(ctx, &rest, out)
 	c.took, c.ran = time.Since(begun), err == nil
-	c.dead = err != nil || ends(sum.Outcome)
+	c.dead = err != nil || sum.Outcome == function.OutcomeCrashed || s.process.Retiring()
+	if err == nil && sum.Outcome == function.OutcomeCrashed {
+		c.crash = sum.Error
+	}
 	return sum, err
 }
 
@@ -108,9 +113,4 @@ func (o *owner) runIn(ctx context.Context, c *call, s *slot, act *function.Activ
 func (o *owner) handBack(c *call, s *slot) {
 	c.slot, c.ran, c.dead = s, false, false
 	o.send((*ended)(c))
-}
-
-// ends reports whether the worker's process ends with such a run.
-func ends(outcome function.Outcome) bool {
-	return outcome != function.OutcomeOK && outcome != function.OutcomeTooLarge
 }

@@ -7,15 +7,16 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/whiskaway/whiskaway/codestore"
 	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/gpu"
 	"github.com/whiskaway/whiskaway/kind"
 	"github.com/whiskaway/whiskaway/sandbox"
+	"github.com/whiskaway/whiskaway/sandbox/cgroup"
 )
 
 // A Config says what a server has and what its limits are.
@@ -26,9 +27,13 @@ type Config struct {
 	Version string
 	Labels  []string // given ones; those that are found are added
 	Kinds   *kind.Set
-	GPUs    []function.GPU
+	GPUs    *gpu.Monitor  // nil: there are none
 	Shim    []string      // the command that is the shim, see package sandbox
 	Walls   sandbox.Walls // the zero value: Open detects them
+	// Groups are the control groups for workers; nil: there are none, and limits are
+	// watched instead.
+	Groups *cgroup.Manager
+	Shared []string // directories that every function may write to
 
 	Workers      int           // of one function that does not say itself; 0: 16, or 4 for each CPU
 	QueueLimit   int           // waiting runs of one function; 0: 1000
@@ -37,6 +42,12 @@ type Config struct {
 	StartTimeout time.Duration // of a worker, with the building of dependencies; 0: 10 min
 	CodeLimit    int64         // bytes of code kept; 0: codestore.DefaultMaxBytes
 	LogLimit     int64         // bytes of logs of one run; 0: worker.DefaultLogLimit
+	Memory       int64         // bytes that all workers may use; 0: 80% of the machine's or of our own limit
+	Processes    int           // processes and threads of one worker; 0: 1024, or 32 for each CPU
+	DiskLimit    int64         // bytes of one worker's temporary directory; 0: 10 GB
+	CacheLimit   int64         // bytes of one namespace's cache; 0: 50 GB
+	EnvsLimit    int64         // bytes of environments of dependencies that are kept; 0: 20 GB
+	Grace        time.Duration // how long a run that is cut may take to end by itself; 0: worker.DefaultGrace
 	Log          *slog.Logger  // nil: nothing is logged
 }
 
@@ -46,13 +57,17 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.IdleTTL, 5*time.Minute)
 	setDefault(&c.LeaseGrace, 60*time.Second)
 	setDefault(&c.StartTimeout, 10*time.Minute)
+	setDefault(&c.Processes, max(1024, 32*runtime.NumCPU()))
+	setDefault(&c.DiskLimit, 10<<30)
+	setDefault(&c.CacheLimit, 50<<30)
+	setDefault(&c.EnvsLimit, 20<<30)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return c
 }
 
-func setDefault[T int | time.Duration](value *T, standard T) {
+func setDefault[T int | int64 | time.Duration](value *T, standard T) {
 	if *value <= 0 {
 		*value = standard
 	}
@@ -62,6 +77,7 @@ func (c Config) limits() limits {
 	return limits{
 		workers: min(c.Workers, maxWorkers), maxStarts: max(2, runtime.NumCPU()),
 		queue: c.QueueLimit, idleTTL: c.IdleTTL, leaseGrace: c.LeaseGrace,
+		memory: memoryBudget(c.Memory),
 	}
 }
 
@@ -75,13 +91,23 @@ type Server struct {
 	offer             offer
 	walls             sandbox.Walls
 	shim              []string
+	groups            *cgroup.Manager
+	shared            []string
+	users             *users
+	caches            *caches
+	gpus              *gpu.Monitor
 	startTimeout      time.Duration
+	grace             time.Duration
 	logLimit          int64
+	diskLimit         int64
+	envsLimit         int64
+	processes         int
+	kernelLimits      bool // the kernel enforces memory and processes of each worker
 	log               *slog.Logger
 	began             time.Time
 
 	owner       *owner
-	tasks       sync.WaitGroup // the owner's loop and the sampler
+	tasks       sync.WaitGroup // the owner's loop, those who watch the workers, and those who clean up after them
 	directories atomic.Int64   // numbers the functions' directories
 	closed      func() error
 }
@@ -99,20 +125,26 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	}
 	s := &Server{
 		name: c.Name, version: c.Version, kinds: c.Kinds, shim: c.Shim, walls: c.Walls, startTimeout: c.StartTimeout,
-		logLimit: c.LogLimit, log: c.Log, began: time.Now(),
-		offer: newOffer(c.Labels, c.Kinds.Kinds(), slices.Clone(c.GPUs), memoryBudget()),
+		logLimit: c.LogLimit, log: c.Log, began: time.Now(), gpus: c.GPUs, grace: c.Grace,
+		groups: c.Groups, kernelLimits: c.Groups != nil, shared: c.Shared,
+		diskLimit: c.DiskLimit, envsLimit: c.EnvsLimit, processes: c.Processes,
+		offer: newOffer(c.Labels, c.Kinds, offeredGPUs(c.GPUs), memoryBudget(c.Memory)),
 	}
 	if err := s.openDir(c); err != nil {
 		return nil, fmt.Errorf("opening the server's data directory: %w", err)
 	}
-	if s.walls == (sandbox.Walls{}) {
+	if s.walls.IsZero() {
 		s.walls = sandbox.Detect(ctx, s.shim, c.Log)
 	}
 	s.owner = newOwner(c.limits(), c.Log)
-	s.owner.start, s.owner.clean = s.startWorker, s.clean
+	s.owner.start, s.owner.clean, s.owner.reclaim = s.startWorker, s.clean, s.reclaim
+	s.owner.forget = s.forget
+	s.owner.devices = func() []gpu.Device { return devicesOf(c.GPUs) }
+	s.owner.ledger.gpus, s.owner.ledger.gpuLabels = s.owner.devices(), gpu.Labels(gpusOf(c.GPUs))
 	s.closed = sync.OnceValue(s.release)
 	s.tasks.Go(s.owner.loop)
-	s.tasks.Go(s.sampleMemory)
+	s.tasks.Go(s.watchUsage)
+	s.tasks.Go(s.watchDisk)
 	return s, nil
 }
 
@@ -134,8 +166,26 @@ func (s *Server) openDir(c Config) (err error) {
 	if err = s.layout.prepare(); err != nil {
 		return err
 	}
+	s.users = s.findUsers()
+	if s.caches, err = openCaches(s.layout.caches(), c.CacheLimit, s.users); err != nil {
+		return err
+	}
 	s.code, err = codestore.Open(s.layout.code(), c.CodeLimit)
 	return err
+}
+
+// findUsers returns the users that functions get, or none where they would not reach their own files.
+func (s *Server) findUsers() *users {
+	if !s.walls.OwnUser() {
+		return nil
+	}
+	if !s.walls.PrivateTemp() { // functions see the directories as they are
+		if err := s.layout.open(); err != nil {
+			s.log.Warn("functions get no users of their own", "why", err)
+			return nil
+		}
+	}
+	return newUsers(s.id, highestUser())
 }
 
 // ID is the server's, and stays the same over restarts.
@@ -146,7 +196,7 @@ func (s *Server) Name() string { return s.name }
 
 // Drain takes nothing new: runs and Inits are refused with CodeDraining, those that
 // wait too. Runs in flight may end until ctx does, and are then ended as crashed. When
-// it returns no worker is left; who watches is still told so, until Close.
+// it returns no run is left, and the workers are about to end; who watches is still told so, until Close.
 func (s *Server) Drain(ctx context.Context) {
 	s.owner.send(draining{})
 	select {
@@ -168,7 +218,7 @@ func (s *Server) Close(ctx context.Context) error {
 func (s *Server) release() error {
 	s.tasks.Wait()
 	s.owner.tasks.Wait() // the loop, which adds to them, has ended
-	return errors.Join(os.RemoveAll(s.layout.functions()), s.lock.Close())
+	return errors.Join(removeAll(s.layout.functions()), s.lock.Close())
 }
 
 // closing says that the loop may end.
@@ -187,7 +237,7 @@ func (draining) apply(o *owner) {
 	o.end()
 	for _, f := range o.functions {
 		f.failInits(errDraining())
-		f.failRuns(errDraining())
+		o.failRuns(f, errDraining())
 	}
 }
 

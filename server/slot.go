@@ -15,6 +15,8 @@ type process interface {
 	Done() <-chan struct{}
 	Concurrency() int
 	Memory() int64
+	Retiring() bool
+	End(cause string)
 	Stop()
 }
 
@@ -22,13 +24,19 @@ type process interface {
 // which does not change, and memory.
 type slot struct {
 	fn        *fn
+	holding   *holding
+	number    int64 // tells it from the function's others; does not change
 	process   process
 	running   int
 	gone      bool // it takes no more runs
+	yielding  bool // it ends when its last run has
+	crashed   bool // that it took runs along has been counted, or it must not be
 	upAt      time.Time
 	idleSince time.Time
+	rested    time.Time    // when it had become idle before its latest run
 	lastBegan time.Time    // when its latest run began; zero before the first
 	memory    atomic.Int64 // bytes; sampled now and then
+	value     float64      // see value; as of its last use
 }
 
 // give lets the oldest waiting runs have the free workers.
@@ -38,9 +46,7 @@ func (o *owner) give(f *fn) {
 		if s == nil {
 			return
 		}
-		c := f.queue.Remove(f.queue.Front()).(*call)
-		c.place = nil
-		o.grant(c, s)
+		o.grant(o.dequeue(f.queue.Front().Value.(*call)), s)
 	}
 }
 
@@ -51,9 +57,13 @@ func (o *owner) pick(f *fn) *slot {
 		select {
 		case <-s.process.Done():
 			o.lose(s)
+			continue
 		default:
+		}
+		if !s.process.Retiring() {
 			return s
 		}
+		o.leave(s)
 	}
 	return nil
 }
@@ -82,9 +92,10 @@ func (o *owner) giveBack(s *slot) {
 		return
 	}
 	if s.running == 0 {
-		s.idleSince = o.now
+		s.rested, s.idleSince = s.idleSince, o.now
+		s.value = value(o.ledger.clock, f.runs+1, f.startTime, s.holding.memory())
 	}
-	if s.running == s.process.Concurrency()-1 {
+	if s.running == s.process.Concurrency()-1 && !s.yielding {
 		f.free = append(f.free, s)
 	}
 }
@@ -93,6 +104,34 @@ func (o *owner) giveBack(s *slot) {
 func (o *owner) retire(s *slot) {
 	o.dismiss(s)
 	o.tasks.Go(s.process.Stop)
+}
+
+// makeWay ends the worker for others' sake, as soon as it is idle.
+func (o *owner) makeWay(s *slot) {
+	if s.running == 0 && s.fn.queue.Len() == 0 {
+		o.evict(s, nil)
+		return
+	}
+	o.yield(s)
+}
+
+// yield gives the worker no more runs; it ends when it has none.
+func (o *owner) yield(s *slot) {
+	s.yielding = true
+	if s.running == 0 {
+		o.retire(s)
+		return
+	}
+	s.fn.free = slices.DeleteFunc(s.fn.free, func(other *slot) bool { return other == s })
+}
+
+// leave gives the worker, which takes no more runs, none.
+func (o *owner) leave(s *slot) {
+	if s.running == 0 {
+		o.lose(s)
+		return
+	}
+	o.yield(s)
 }
 
 // trial is how long a new worker must live, or get its first run, to count as started.
@@ -113,7 +152,7 @@ func (o *owner) lose(s *slot) {
 
 // dismiss takes the worker out of the function's lists.
 func (o *owner) dismiss(s *slot) {
-	s.gone = true
+	s.gone, s.holding.ending = true, true
 	drop := func(other *slot) bool { return other == s }
 	s.fn.slots = slices.DeleteFunc(s.fn.slots, drop)
 	s.fn.free = slices.DeleteFunc(s.fn.free, drop)

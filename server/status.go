@@ -10,7 +10,9 @@ import (
 
 // A status is what the owner knows of the server's.
 type status struct {
-	functions []function.FunctionStatus
+	functions []function.FunctionStatus // at most maxListed
+	known     int
+	evictions int64
 	workers   int
 	running   int
 	queued    int
@@ -44,16 +46,30 @@ func (e *unwatch) apply(o *owner) {
 	o.quiet = true
 }
 
+// maxListed is from how many functions on those that have no worker are left out: a
+// status is sent at every change.
+const maxListed = 1000
+
 func (o *owner) status() status {
-	st := status{running: o.running, draining: o.draining, functions: make([]function.FunctionStatus, 0, len(o.functions))}
+	st := status{running: o.running, draining: o.draining, known: len(o.functions), evictions: o.evictions}
+	var resting []*fn
 	for _, f := range o.functions {
-		fs := f.status()
-		st.workers += fs.Workers
-		st.queued += fs.Queued
-		st.functions = append(st.functions, fs)
+		st.workers += len(f.slots)
+		st.queued += f.queue.Len()
 		for _, s := range f.slots {
 			st.memory += s.memory.Load()
 		}
+		if len(f.slots)+f.starting+f.queue.Len() == 0 {
+			resting = append(resting, f)
+			continue
+		}
+		st.functions = append(st.functions, f.status())
+	}
+	for _, f := range resting {
+		if len(st.functions) >= maxListed {
+			break
+		}
+		st.functions = append(st.functions, f.status())
 	}
 	slices.SortFunc(st.functions, func(a, b function.FunctionStatus) int { return slices.Compare(a.ID[:], b.ID[:]) })
 	return st
@@ -74,6 +90,15 @@ func (f *fn) status() function.FunctionStatus {
 	}
 }
 
+// Walls is what keeps functions apart here, in words.
+func (s *Server) Walls() []string {
+	words := slices.DeleteFunc(s.walls.Words(), func(w string) bool { return w == "own uid" && (s.users == nil || s.users.count == 0) })
+	if s.groups != nil {
+		return append(words, s.groups.Enforced()...)
+	}
+	return append(words, "memory, processes and disk watched")
+}
+
 // status completes what the owner said with what does not change.
 func (s *Server) status(st status) function.Status {
 	for i := range st.functions {
@@ -81,8 +106,9 @@ func (s *Server) status(st status) function.Status {
 	}
 	one := function.ServerStatus{
 		ID: s.id, Name: s.name, Version: s.version, OS: runtime.GOOS, Arch: runtime.GOARCH,
-		Labels: s.offer.labels, Kinds: s.offer.kinds, Walls: s.walls.Words(), CPUs: runtime.NumCPU(),
-		Memory: function.Memory{Budget: s.offer.memory, Used: st.memory}, GPUs: s.offer.gpus,
+		Labels: s.offer.labels, Kinds: s.offer.kinds.Kinds(), Walls: s.Walls(), CPUs: runtime.NumCPU(),
+		Memory: function.Memory{Budget: s.offer.memory, Used: st.memory}, GPUs: gpusOf(s.gpus),
+		Functions: st.known, Evictions: st.evictions,
 		Workers: st.workers, Running: st.running, Queued: st.queued, Draining: st.draining,
 		Uptime: int64(time.Since(s.began) / time.Second),
 	}

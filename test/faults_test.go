@@ -23,10 +23,10 @@ def main(args):
 
 func TestAlwaysTrue4And6ServerKilledDuringARun(t *testing.T) {
 	s := startStandalone(t, t.TempDir())
-	serverDir := t.TempDir()
-	server := s.startServer("llm", serverDir)
+	serverDir, share := t.TempDir(), shared(t)
+	server := s.startServer("llm", serverDir, "--share", share)
 	s.put("wait", action{kind: "python:3", main: "main@llm", code: leavesChildren})
-	started := filepath.Join(t.TempDir(), "started")
+	started := filepath.Join(share, "started")
 
 	begun := time.Now()
 	answer := s.invokeBeside("wait", `{"wait":true,"started":"`+started+`"}`)
@@ -42,7 +42,7 @@ func TestAlwaysTrue4And6ServerKilledDuringARun(t *testing.T) {
 	}
 	nothingLeft(t, serverDir)
 
-	s.startServer("llm", serverDir)
+	s.startServer("llm", serverDir, "--share", share)
 	if got := s.result("wait", `{"started":"`+started+`"}`); !strings.Contains(got, "pid") {
 		t.Errorf("after the restart: %s", got)
 	}
@@ -51,8 +51,9 @@ func TestAlwaysTrue4And6ServerKilledDuringARun(t *testing.T) {
 // A server that is told to stop ends what runs, and its balancer sends nothing new there.
 func TestServerThatStopsEndsItsRuns(t *testing.T) {
 	s := startStandalone(t, t.TempDir())
-	server := s.startServer("llm", t.TempDir())
-	started := filepath.Join(t.TempDir(), "started")
+	share := shared(t)
+	server := s.startServer("llm", t.TempDir(), "--share", share)
+	started := filepath.Join(share, "started")
 	s.put("slow", action{kind: "python:3", main: "main@llm", code: "import time\ndef main(args):\n    open(args['started'], 'w').close()\n    time.sleep(1)\n    return {'whole': True}\n"})
 	answer := s.invokeBeside("slow", `{"started":"`+started+`"}`)
 	eventually(t, "the run starts", func() bool { _, err := os.Stat(started); return err == nil })
@@ -80,12 +81,12 @@ func TestAlwaysTrue6InvocationWaitsForTheServerToComeBack(t *testing.T) {
 }
 
 func TestAlwaysTrue4NothingOutlivesAKilledPlatform(t *testing.T) {
-	dir := t.TempDir()
-	s := startStandalone(t, dir)
+	dir, share := t.TempDir(), shared(t)
+	s := startStandalone(t, dir, "--share", share)
 	for i, main := range []string{"main", "main@local"} {
 		name := fmt.Sprint("left", i)
 		s.put(name, action{kind: "python:3", main: main, code: leavesChildren})
-		s.result(name, `{"started":"`+filepath.Join(t.TempDir(), "x")+`"}`)
+		s.result(name, `{"started":"`+filepath.Join(share, name)+`"}`)
 	}
 	if len(processesWith(dir)) < 3 {
 		t.Fatalf("the test sees only these processes: %v", processesWith(dir))

@@ -15,12 +15,12 @@ const module = "github.com/whiskaway/whiskaway/"
 // import. A room that is not listed may import none of ours. "platform/" means
 // the platform's own rooms.
 var mayImport = map[string][]string{
-	"sandbox":   {"function"},
+	"sandbox":   {"function"}, // sandbox/cgroup too
 	"kind":      {"function"},
 	"gpu":       {"function"},
 	"codestore": {"function"},
 	"worker":    {"function", "kind", "sandbox"},
-	"server":    {"function", "kind", "gpu", "worker", "codestore", "sandbox"},
+	"server":    {"function", "kind", "gpu", "worker", "codestore", "sandbox", "sandbox/cgroup"},
 	"wire":      {"function"},
 	"balancer":  {"function", "codestore"},
 	"runtime":   {"function"},

@@ -20,6 +20,10 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer os.RemoveAll(dir)
+		if err := os.Chmod(dir, 0o755); err != nil { // some tests run it as another user
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 		binary = filepath.Join(dir, "whiskaway")
 		cmd := exec.Command("go", "build", "-o", binary, "../cmd/whiskaway")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as users get it

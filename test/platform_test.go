@@ -58,9 +58,10 @@ func readToken(t *testing.T, dir, name string) string {
 }
 
 // startServer starts a separate server that joins the platform's balancer.
-func (s *standalone) startServer(label, dir string) *process {
+func (s *standalone) startServer(label, dir string, args ...string) *process {
 	s.t.Helper()
-	p := start(s.t, nil, nil, "server", "--balancer", s.balancer, "--token", s.token("join"), "--label", label, "--data", dir, "--name", label+"-box")
+	args = append([]string{"server", "--balancer", s.balancer, "--token", s.token("join"), "--label", label, "--data", dir, "--name", label + "-box"}, args...)
+	p := start(s.t, nil, nil, args...)
 	p.waitFor(`joined`)
 	return p
 }

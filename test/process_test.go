@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,7 +38,14 @@ type process struct {
 // test's end stops it.
 func start(t *testing.T, env []string, files []*os.File, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(binary, args...), more: make(chan struct{}), ended: make(chan struct{})}
+	return startBehind(t, nil, env, files, args...)
+}
+
+// startBehind is start, with a command before it that becomes whiskaway, such as setpriv.
+func startBehind(t *testing.T, before, env []string, files []*os.File, args ...string) *process {
+	t.Helper()
+	line := slices.Concat(before, []string{binary}, args)
+	p := &process{t: t, cmd: exec.Command(line[0], line[1:]...), more: make(chan struct{}), ended: make(chan struct{})}
 	p.cmd.Env = append(cleanEnv(t), env...)
 	p.cmd.Stderr = writerFunc(func(b []byte) (int, error) {
 		p.mu.Lock()

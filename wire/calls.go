@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/whiskaway/whiskaway/function"
 )
@@ -78,19 +80,28 @@ func (h *Handler) init(w http.ResponseWriter, r *http.Request, p Principal) erro
 
 func readInit(w http.ResponseWriter, r *http.Request) (initRequest, error) {
 	var req initRequest
-	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxSpec)).Decode(&req)
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxSpec))
 	var tooMuch *http.MaxBytesError
 	if errors.As(err, &tooMuch) {
 		return req, function.Errorf(function.CodeTooLarge, "the function's description has more than %d bytes", tooMuch.Limit)
 	}
 	if err != nil {
+		return req, function.Errorf(function.CodeBadRequest, "the function's description ended early: %v", err)
+	}
+	if !utf8.Valid(text) { // encoding/json would change it without a word
+		return req, function.Errorf(function.CodeBadRequest, "the function's description is not UTF-8")
+	}
+	if err := json.Unmarshal(text, &req); err != nil {
 		return req, function.Errorf(function.CodeBadRequest, "the body is not {\"spec\": …, \"lease\": {\"id\", \"ttl_ms\"}} as JSON: %v", err)
 	}
 	if err := req.Spec.Check(); err != nil {
 		return req, err
 	}
-	if req.Lease.ID == "" || req.Lease.TTLms < 0 || req.Lease.TTLms > maxMillis {
-		return req, function.Errorf(function.CodeBadRequest, "the lease has no id, or an impossible time to live")
+	if err := function.CheckLeaseID(req.Lease.ID); err != nil {
+		return req, err
+	}
+	if req.Lease.TTLms < 0 || req.Lease.TTLms > maxMillis {
+		return req, function.Errorf(function.CodeBadRequest, "the lease's ttl_ms, %d, is no possible time to live", req.Lease.TTLms)
 	}
 	if req.Lease.TTLms == 0 {
 		req.Lease.TTLms = function.DefaultLeaseTTL.Milliseconds()
@@ -158,6 +169,9 @@ func claimOf(header http.Header, p Principal) (function.ID, function.Claim, erro
 	lease := first(header, headerLease)
 	if lease == "" {
 		return id, function.Claim{}, function.Errorf(function.CodeBadRequest, "the header %s is missing", headerLease)
+	}
+	if err := function.CheckLeaseID(lease); err != nil {
+		return id, function.Claim{}, err
 	}
 	namespace, err := namespaceOf(header, p)
 	return id, function.Claim{Lease: lease, Namespace: namespace}, err

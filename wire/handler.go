@@ -145,6 +145,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer h.recover(w, r)
 	p, err := h.admit(r, e)
 	if err == nil {
+		hear(w, r)
 		err = e.serve(h, w, r, p)
 	}
 	if err != nil {
@@ -161,6 +162,9 @@ func (h *Handler) refuseStatus(w http.ResponseWriter, r *http.Request, status in
 
 // admit says who asks, or why they may not.
 func (h *Handler) admit(r *http.Request, e endpoint) (Principal, error) {
+	if err := checkOnce(r.Header); err != nil {
+		return Principal{}, err
+	}
 	if err := checkVersion(r.Header); err != nil {
 		return Principal{}, err
 	}
@@ -216,6 +220,10 @@ func drain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	const most, patience = 4 << 20, 5 * time.Second
+	body := r.Body
+	if heard, ok := body.(*heardBody); ok {
+		body = heard.ReadCloser // it has a patience of its own
+	}
 	http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience))
-	io.CopyN(io.Discard, r.Body, most)
+	io.CopyN(io.Discard, body, most)
 }

@@ -56,6 +56,17 @@ func checkVersion(h http.Header) error {
 	return nil
 }
 
+// checkOnce refuses a request that says something of ours twice: somebody on the
+// way may have believed the other one.
+func checkOnce(h http.Header) error {
+	for name, values := range h {
+		if len(values) > 1 && (name == "Authorization" || strings.HasPrefix(name, "Whiskaway-")) {
+			return function.Errorf(function.CodeBadRequest, "the header %s is there %d times; send it once", name, len(values))
+		}
+	}
+	return nil
+}
+
 // first returns the first value of a header with a canonical name.
 func first(h http.Header, name string) string {
 	if values := h[name]; len(values) > 0 {

@@ -15,12 +15,22 @@ import (
 type Config struct {
 	Command kind.Command
 	// Env is the complete environment of the function, on top of Command.Env.
-	Env   []string
-	Shim  []string      // see sandbox.Config
-	Walls sandbox.Walls // what sandbox.Detect found
+	Env []string
+	// What follows, up to Ended, is for the sandbox: see sandbox.Config. The
+	// command's own Readable and Writable are added.
+	Shim               []string
+	Walls              sandbox.Walls // what sandbox.Detect found
+	Name               string
+	User, Group        int
+	Temp               string
+	Readable, Writable []string
+	Limits             sandbox.Limits
+	Started            func(pid int) error
+	Ended              func() (cause string)
 	// Concurrency is how many runs the process should take at once; 0 means 1.
 	Concurrency  int
-	StartTimeout time.Duration // 0: DefaultStartTimeout
+	StartTimeout time.Duration // 0: DefaultStartTimeout; the function's setup is included
+	Grace        time.Duration // what a run has for ending that was asked to; 0: DefaultGrace
 	LogLimit     int64         // bytes of logs for each run; 0: DefaultLogLimit
 	ResultLimit  int64         // bytes of a result or of one item; 0: function.MaxFrame
 	Log          *slog.Logger  // nil: nothing is logged
@@ -29,6 +39,7 @@ type Config struct {
 // The limits of a Config that names none.
 const (
 	DefaultStartTimeout = 60 * time.Second
+	DefaultGrace        = 2 * time.Second
 	DefaultLogLimit     = 10 << 20
 )
 
@@ -36,6 +47,9 @@ func (c Config) withDefaults() Config {
 	c.Concurrency = max(c.Concurrency, 1)
 	if c.StartTimeout == 0 {
 		c.StartTimeout = DefaultStartTimeout
+	}
+	if c.Grace == 0 {
+		c.Grace = DefaultGrace
 	}
 	if c.LogLimit == 0 {
 		c.LogLimit = DefaultLogLimit
@@ -52,12 +66,21 @@ func (c Config) withDefaults() Config {
 func (c Config) sandbox() sandbox.Config {
 	own := []string{"__OW_WAIT_FOR_ACK=1", "WHISKAWAY_CONCURRENCY=" + strconv.Itoa(c.Concurrency)}
 	return sandbox.Config{
-		Path:  c.Command.Path,
-		Args:  c.Command.Args,
-		Env:   slices.Concat(c.Command.Env, c.Env, own),
-		Dir:   c.Command.Dir,
-		Shim:  c.Shim,
-		Walls: c.Walls,
-		Log:   c.Log,
+		Path:     c.Command.Path,
+		Args:     c.Command.Args,
+		Env:      slices.Concat(c.Command.Env, c.Env, own),
+		Dir:      c.Command.Dir,
+		Shim:     c.Shim,
+		Walls:    c.Walls,
+		Name:     c.Name,
+		User:     c.User,
+		Temp:     c.Temp,
+		Readable: slices.Concat(c.Command.Readable, c.Readable),
+		Writable: slices.Concat(c.Command.Writable, c.Writable),
+		Limits:   c.Limits,
+		Started:  c.Started,
+		Ended:    c.Ended,
+		Group:    c.Group,
+		Log:      c.Log,
 	}
 }

@@ -36,14 +36,17 @@ func (w *Worker) deliverLog(r *run, stream function.Stream, p []byte) {
 	w.deliver(r, function.Stderr, fmt.Appendf(nil, "\nwhiskaway: the log limit of %d bytes is reached; the rest of this run's logs is left out\n", w.logLimit))
 }
 
-// deliver hands out bytes. When nobody listens any more, the run is cut.
-// mu must be held.
+// deliver hands out bytes. When nobody listens any more, the run is cut. What
+// a run answers after it was cut is no answer. mu must be held.
 func (w *Worker) deliver(r *run, stream function.Stream, p []byte) {
-	if r.deaf || len(p) == 0 && stream != function.Result {
+	if r.unheard || len(p) == 0 && stream != function.Result {
+		return
+	}
+	if stream == function.Result && r.isCut() {
 		return
 	}
 	if err := r.out.Write(stream, p); err != nil {
-		r.deaf = true
-		r.end(&cut{function.OutcomeCancelled, "the run was cancelled: nobody takes its output: " + err.Error()})
+		r.unheard = true
+		r.outputFailed(err)
 	}
 }

@@ -12,6 +12,10 @@ import (
 // mu must be held.
 func (w *Worker) endRun(r *run, payload []byte) {
 	w.logs.drain()
+	if !r.fate.CompareAndSwap(nil, &r.answered) {
+		w.finishCut(r)
+		return
+	}
 	r.summary.Outcome = function.OutcomeOK
 	if len(payload) > 0 {
 		var end struct {
@@ -24,22 +28,26 @@ func (w *Worker) endRun(r *run, payload []byte) {
 		r.summary.Outcome = function.OutcomeTooLarge
 		r.summary.Error = fmt.Sprintf("the function's answer is larger than the limit of %d bytes", w.resultLimit)
 	}
-	if why := r.cut.Load(); r.deaf && why != nil {
-		r.summary.Outcome, r.summary.Error = why.outcome, why.words
-	}
 	w.release(r)
 }
 
-// finishDead ends a run whose process has ended. mu must be held.
-func (w *Worker) finishDead(r *run, words string) {
-	r.summary.Outcome, r.summary.Error = function.OutcomeCrashed, words
-	if why := r.cut.Load(); why != nil {
-		r.summary.Outcome, r.summary.Error = why.outcome, why.words
-	}
+// finishCut ends a run that was cut. mu must be held.
+func (w *Worker) finishCut(r *run) {
+	why := r.fate.Load()
+	r.summary.Outcome, r.summary.Error = why.outcome, why.words
 	w.release(r)
+}
+
+// finishDead ends a run whose process has ended, or never got it. mu must be held.
+func (w *Worker) finishDead(r *run, words string) {
+	r.fate.CompareAndSwap(nil, &cut{function.OutcomeCrashed, words})
+	w.finishCut(r)
 }
 
 func (w *Worker) release(r *run) {
 	delete(w.active, r.id)
-	r.done <- struct{}{}
+	if r.queue != nil {
+		r.queue.close()
+	}
+	r.ended <- struct{}{}
 }

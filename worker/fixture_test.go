@@ -29,7 +29,7 @@ var discover = sync.OnceValues(func() (*kind.Set, error) {
 })
 
 // prepare makes a command of source text, or of a zip.
-func prepare(t testing.TB, name, code string) kind.Command {
+func prepare(t testing.TB, name, main, code string) kind.Command {
 	t.Helper()
 	set, err := discover()
 	if err != nil {
@@ -44,7 +44,7 @@ func prepare(t testing.TB, name, code string) kind.Command {
 		t.Fatal(err)
 	}
 	cmd, err := set.Prepare(t.Context(), kind.Source{
-		Kind: name, Main: "main", CodePath: file, Binary: name == kind.Native || strings.HasPrefix(code, "PK"),
+		Kind: name, Main: main, CodePath: file, Binary: name == kind.Native || strings.HasPrefix(code, "PK"),
 		Dir: dir, EnvsDir: filepath.Join(base, "envs"), LauncherDir: filepath.Join(base, "launchers"),
 	}, nil)
 	if err != nil {
@@ -61,11 +61,16 @@ type knob func(*worker.Config)
 
 func tryStart(t testing.TB, name, code string, knobs ...knob) (*worker.Worker, error) {
 	t.Helper()
+	return tryStartMain(t, name, "main", code, knobs...)
+}
+
+func tryStartMain(t testing.TB, name, main, code string, knobs ...knob) (*worker.Worker, error) {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := worker.Config{Command: prepare(t, name, code), Shim: []string{"/usr/bin/env", raceOption, exe, "shim"}, StartTimeout: 30 * time.Second}
+	cfg := worker.Config{Command: prepare(t, name, main, code), Shim: []string{"/usr/bin/env", raceOption, exe, "shim"}, StartTimeout: 30 * time.Second}
 	for _, k := range knobs {
 		k(&cfg)
 	}
@@ -74,7 +79,13 @@ func tryStart(t testing.TB, name, code string, knobs ...knob) (*worker.Worker, e
 
 func start(t testing.TB, name, code string, knobs ...knob) *worker.Worker {
 	t.Helper()
-	w, err := tryStart(t, name, code, knobs...)
+	return startMain(t, name, "main", code, knobs...)
+}
+
+// startMain starts a function whose main is called otherwise.
+func startMain(t testing.TB, name, main, code string, knobs ...knob) *worker.Worker {
+	t.Helper()
+	w, err := tryStartMain(t, name, main, code, knobs...)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, function.AsError(err).Logs)
 	}
@@ -132,5 +143,12 @@ func wantOutcome(t testing.TB, sum function.Summary, outcome function.Outcome, w
 	t.Helper()
 	if sum.Outcome != outcome || !strings.Contains(sum.Error, words) || (words == "") != (sum.Error == "") {
 		t.Errorf("outcome %q, %q; want %q, %q", sum.Outcome, sum.Error, outcome, words)
+	}
+}
+
+func touch(t testing.TB, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -11,38 +11,40 @@ import (
 
 // A run is one slot of a worker, used by one run after another.
 type run struct {
-	w       *Worker
-	done    chan struct{} // gets one value when the run has ended
-	timer   *time.Timer   // calls expire at the run's time limit
-	expired chan struct{} // gets one value when expire has returned
-	cut     atomic.Pointer[cut]
+	w      *Worker
+	ended  chan struct{} // gets one value when the run has ended
+	failed chan struct{} // gets one value when its output has failed
+	limit  *time.Timer   // runs out at the run's time limit
+
+	// fate is decided once: nil while the run is under way, &answered when its
+	// answer came first, and otherwise what cut it.
+	fate     atomic.Pointer[cut]
+	answered cut
+
+	queue *queue // where runs overlap, what out is
 
 	// These are guarded by Worker.mu.
 	id       uint32
 	out      function.Output
 	summary  function.Summary
 	logged   int64 // bytes of logs delivered
-	unsent   bool  // the process cannot have started it
 	tooLarge bool
-	deaf     bool // out has failed
-}
-
-// A cut is why we ended a run before it ended itself.
-type cut struct {
-	outcome function.Outcome
-	words   string
+	unheard  bool // out has failed
 }
 
 func newRun(w *Worker) *run {
-	r := &run{w: w, done: make(chan struct{}, 1), expired: make(chan struct{}, 1)}
-	r.timer = time.AfterFunc(time.Hour, r.expire)
-	r.timer.Stop()
+	r := &run{w: w, ended: make(chan struct{}, 1), failed: make(chan struct{}, 1), limit: time.NewTimer(time.Hour)}
+	r.limit.Stop()
 	return r
 }
 
 // Run runs the function once. A non-nil error means that the run certainly
-// never started, because the worker had ended, or ctx while all slots were taken. Whatever
-// else happened is told by the Summary. When ctx or act.Timeout ends, the worker is killed.
+// never started, because the worker takes no more, or ctx ended while all slots were taken. Whatever
+// else happened is told by the Summary.
+//
+// When ctx or act.Timeout ends, the function is asked to end, and Run returns when
+// it has. If it does so within Config.Grace, the worker goes on. Otherwise it is
+// killed, as soon as it holds no other run.
 //
 // All calls of out are made before Run returns, never two at a time. out must
 // not block for good once ctx has ended.
@@ -60,28 +62,22 @@ func (w *Worker) Run(ctx context.Context, act *function.Activation, out function
 		w.slots <- r
 		return function.Summary{}, errGone
 	}
-	r.send(ctx, body)
-	select {
-	case <-r.done:
-	case <-ctx.Done():
-		r.stop(ctx)
-		<-r.done
+	sent := r.send(ctx, body)
+	r.limit.Stop()
+	if w.Retiring() {
+		w.killIfIdle()
 	}
-	if act.Timeout > 0 && !r.timer.Stop() {
-		<-r.expired // else it could hit the slot's next run
-	}
-	sum, unsent := r.summary, r.unsent
-	r.out = nil
+	sum := r.handOver()
 	w.slots <- r
 	w.runs.Add(1)
-	if unsent && sum.Outcome == function.OutcomeCrashed {
+	if !sent && sum.Outcome == function.OutcomeCrashed {
 		return function.Summary{}, errGone
 	}
 	sum.Passed("function", time.Since(began))
 	return sum, nil
 }
 
-// errGone is the error of a run that came to a worker that had ended.
+// errGone is the error of a run that came to a worker that takes no more.
 var errGone = function.Errorf(function.CodeInternal, "the worker has ended")
 
 func (w *Worker) takeSlot(ctx context.Context) (*run, error) {
@@ -93,6 +89,8 @@ func (w *Worker) takeSlot(ctx context.Context) (*run, error) {
 	select {
 	case r := <-w.slots:
 		return r, nil
+	case <-w.retired:
+		return nil, errGone
 	case <-w.done:
 		return nil, errGone
 	case <-ctx.Done():
@@ -104,62 +102,74 @@ func (w *Worker) takeSlot(ctx context.Context) (*run, error) {
 func (w *Worker) begin(r *run, out function.Output, timeout time.Duration) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.dead || w.doomed.Load() {
+	if w.dead || w.Retiring() {
 		return false
 	}
+	select {
+	case <-r.failed: // the last run's, which ended otherwise
+	default:
+	}
+	r.fate.Store(nil)
 	r.id, r.out, r.summary = w.lastID.Add(1), out, function.Summary{}
-	r.logged, r.unsent, r.tooLarge, r.deaf = 0, false, false, false
-	r.cut.Store(nil)
+	r.logged, r.tooLarge, r.unheard = 0, false, false
+	if w.concurrency > 1 {
+		r.queue = newQueue(out, r.outputFailed)
+		r.out = r.queue
+	}
 	if timeout > 0 {
-		r.timer.Reset(timeout)
+		r.limit.Reset(timeout)
+	}
+	if !w.served {
+		w.logs.drain() // what the start printed may be in the pipes still
 	}
 	w.active[r.id] = r
 	w.served = true
 	for _, c := range w.idle.take() {
-		w.deliverLog(r, c.stream, c.text)
+		w.deliverLog(r, c.stream, c.data)
 	}
 	return true
 }
 
-// send hands the input to the process. One that does not take it is about to
-// end, or is ended: readAnswers then ends the run.
-func (r *run) send(ctx context.Context, body []byte) {
+// send hands the input to the process, and returns when the run has ended.
+// sent says whether the process may have started it.
+func (r *run) send(ctx context.Context, body []byte) (sent bool) {
 	w := r.w
-	began, err := w.stdin.send(ctx, w.framed, r.id, body, func() { r.stop(ctx) })
-	if !began {
-		w.mu.Lock()
-		r.unsent = true
-		w.mu.Unlock()
+	sent, err := w.stdin.send(w.framed, r.id, body, func(event <-chan struct{}) bool { return r.waitFor(ctx, event) })
+	switch {
+	case err == nil:
+		r.await(ctx)
+		return true
+	case errors.Is(err, errUnsent):
+		w.withdraw(r)
+	case errors.Is(err, errPartly):
+		w.giveUp(r)
+	default:
+		w.log.Debug("a worker takes no input", "pid", w.proc.Pid(), "error", err)
+		w.killUnlessItEnds()
 	}
-	if err == nil {
-		return
-	}
-	w.log.Debug("a worker takes no input", "pid", w.proc.Pid(), "error", err)
-	select {
-	case <-w.proc.Done():
-	case <-ctx.Done():
-	case <-time.After(exitGrace):
-		w.proc.Kill()
+	<-r.ended
+	return sent
+}
+
+// withdraw ends a run of which the process has seen nothing. It may have ended
+// with the process.
+func (w *Worker) withdraw(r *run) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.active[r.id] == r {
+		w.finishDead(r, "the run was not handed over")
 	}
 }
 
-// stop cuts the run because ctx has ended.
-func (r *run) stop(ctx context.Context) {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-		r.end(&cut{function.OutcomeTimeout, "the function was ended at its time limit"})
-		return
+// handOver returns the run's summary when all of its output was taken.
+func (r *run) handOver() function.Summary {
+	sum := r.summary
+	if r.queue != nil {
+		if err := r.queue.wait(); err != nil && sum.Outcome == function.OutcomeOK {
+			why := unheard(err)
+			sum.Outcome, sum.Error = why.outcome, why.words
+		}
 	}
-	r.end(&cut{function.OutcomeCancelled, "the run was cancelled"})
-}
-
-func (r *run) expire() {
-	r.end(&cut{function.OutcomeTimeout, "the function was ended at its time limit"})
-	r.expired <- struct{}{}
-}
-
-// end kills the worker; the first reason holds.
-func (r *run) end(why *cut) {
-	r.cut.CompareAndSwap(nil, why)
-	r.w.doomed.Store(true) // the run may have been answered at this very moment
-	r.w.proc.Kill()
+	r.out, r.queue = nil, nil
+	return sum
 }

@@ -2,12 +2,12 @@ package worker
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"syscall"
+	"time"
 
 	"github.com/whiskaway/whiskaway/function"
 )
@@ -16,42 +16,63 @@ import (
 // both leave in one write.
 const joinBelow = 32 << 10
 
-// runStream marks a frame that starts a run.
-const runStream = function.Result
+// The streams of frames to the process.
+const (
+	runStream    = function.Result
+	cancelStream = function.End
+)
 
 // stdin writes runs to the process, one after another.
 type stdin struct {
 	file *os.File
 	raw  syscall.RawConn
+	turn chan struct{} // holds a token while nobody writes; who took it owns what follows
 
-	mu      sync.Mutex // guards what follows, and keeps a run's bytes together
 	scratch []byte
 	rest    []byte // what tryWrite has not written
 	wrote   int    // bytes of this run
 	err     error
+	broken  bool                  // a run was cut while only a part of it was written
 	once    func(fd uintptr) bool // tryWrite, made once so that no run allocates it
 }
+
+// Why a run was not written, or not all of it. After errPartly nothing else can be.
+var (
+	errUnsent = errors.New("a run was cut before it was written, or an earlier one while it was")
+	errPartly = errors.New("a run was cut while it was written")
+)
 
 func newStdin(f *os.File) (*stdin, error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return nil, fmt.Errorf("opening stdin: %w", err)
 	}
-	s := &stdin{file: f, raw: raw}
+	s := &stdin{file: f, raw: raw, turn: make(chan struct{}, 1)}
 	s.once = s.tryWrite
+	s.turn <- struct{}{}
 	return s, nil
 }
 
+// patience waits for event and returns true, or false when it is no longer worth
+// waiting. Event holds one value.
+type patience func(event <-chan struct{}) bool
+
 // send writes a run's input. began says whether the function may have started the
 // run: our own launchers do so when they have all of it, but a plain ActionLoop
-// may be satisfied with less than the whole line. It blocks when the process does not
-// read; then stop is called when ctx ends, and must make it read or end.
-func (s *stdin) send(ctx context.Context, framed bool, id uint32, body []byte, stop func()) (began bool, err error) {
-	if !s.mu.TryLock() {
-		defer watch(ctx, stop)()
-		s.mu.Lock()
+// may be satisfied with less than the whole line. While the process does not
+// read, send waits as long as wait does; then the error is errUnsent or errPartly.
+func (s *stdin) send(framed bool, id uint32, body []byte, wait patience) (began bool, err error) {
+	select {
+	case <-s.turn:
+	default:
+		if !wait(s.turn) {
+			return false, errUnsent
+		}
 	}
-	defer s.mu.Unlock()
+	defer s.pass()
+	if s.broken {
+		return false, errUnsent
+	}
 	var first, second []byte
 	if framed {
 		first, second = s.frame(id, body)
@@ -59,10 +80,34 @@ func (s *stdin) send(ctx context.Context, framed bool, id uint32, body []byte, s
 		first, second = s.line(body)
 	}
 	s.wrote = 0
-	if err = s.write(ctx, first, stop); err == nil {
-		err = s.write(ctx, second, stop)
+	if err = s.write(first, wait); err == nil {
+		err = s.write(second, wait)
 	}
 	return err == nil || !framed && s.wrote > 0, err
+}
+
+func (s *stdin) pass() { s.turn <- struct{}{} }
+
+// cancel tells our own launcher that a run is cut. It waits no longer than limit.
+func (s *stdin) cancel(id uint32, limit time.Duration) error {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-s.turn:
+	case <-timer.C:
+		return os.ErrDeadlineExceeded
+	}
+	defer s.pass()
+	if s.broken {
+		return errUnsent
+	}
+	header := make([]byte, headerSize)
+	function.PutFrameHeader(header, cancelStream, 0)
+	binary.BigEndian.PutUint32(header[function.FrameHeaderSize:], id)
+	s.file.SetWriteDeadline(time.Now().Add(limit))
+	defer s.file.SetWriteDeadline(time.Time{})
+	_, err := s.file.Write(header) // whole or not at all: it is less than PIPE_BUF
+	return err
 }
 
 // frame returns a run for our own launchers, in one piece or two.
@@ -97,8 +142,8 @@ func (s *stdin) line(body []byte) (first, second []byte) {
 	return line, nil
 }
 
-// write tries without waiting first: that spares watching ctx in nearly all runs.
-func (s *stdin) write(ctx context.Context, p []byte, stop func()) error {
+// write tries without waiting first: that spares a goroutine in nearly all runs.
+func (s *stdin) write(p []byte, wait patience) error {
 	if len(p) == 0 {
 		return nil
 	}
@@ -109,10 +154,30 @@ func (s *stdin) write(ctx context.Context, p []byte, stop func()) error {
 	if s.err != nil || len(s.rest) == 0 {
 		return s.err
 	}
-	defer watch(ctx, stop)()
+	return s.writeRest(wait)
+}
+
+func (s *stdin) writeRest(wait patience) error {
+	written, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		if !wait(written) {
+			s.file.SetWriteDeadline(time.Unix(1, 0))
+		}
+	}()
 	n, err := s.file.Write(s.rest)
+	close(written)
+	<-watched
 	s.wrote += n
-	return err
+	s.file.SetWriteDeadline(time.Time{})
+	switch {
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		return err
+	case s.wrote == 0:
+		return errUnsent
+	}
+	s.broken = true
+	return errPartly
 }
 
 func (s *stdin) tryWrite(fd uintptr) bool {
@@ -125,19 +190,4 @@ func (s *stdin) tryWrite(fd uintptr) bool {
 		s.err = err
 	}
 	return true
-}
-
-// watch calls f when ctx ends before the returned function is called, which
-// waits for f.
-func watch(ctx context.Context, f func()) (end func()) {
-	returned := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		f()
-		close(returned)
-	})
-	return func() {
-		if !stop() {
-			<-returned
-		}
-	}
 }

@@ -18,7 +18,9 @@ type Worker struct {
 	log         *slog.Logger
 	logLimit    int64
 	resultLimit int64
-	framed      bool // our own launcher, not a plain ActionLoop
+	grace       time.Duration
+	took        time.Duration // from Start to the ack
+	framed      bool          // our own launcher, not a plain ActionLoop
 	concurrency int
 
 	answers    *input // file descriptor 3; read by one goroutine
@@ -29,7 +31,8 @@ type Worker struct {
 	lastID     atomic.Uint32
 	runs       atomic.Int64
 	stopped    atomic.Bool
-	doomed     atomic.Bool // killed because of a run, or about to be: it takes no further one
+	retired    chan struct{} // closed when it takes no further run
+	retireOnce sync.Once
 	done       chan struct{}
 
 	// mu orders deliveries: it is held from reading log bytes to handing
@@ -50,6 +53,7 @@ const exitGrace = 2 * time.Second
 // ctx ends first, the process is killed, and the code is CodeTimeout or
 // CodeCancelled.
 func Start(ctx context.Context, cfg Config) (*Worker, error) {
+	began := time.Now()
 	cfg = cfg.withDefaults()
 	proc, err := sandbox.Start(cfg.sandbox())
 	if err != nil {
@@ -57,10 +61,11 @@ func Start(ctx context.Context, cfg Config) (*Worker, error) {
 	}
 	w := &Worker{
 		proc: proc, log: cfg.Log, logLimit: cfg.LogLimit, resultLimit: cfg.ResultLimit,
-		concurrency: 1,
-		answers:     newInput(proc.Result),
-		active:      make(map[uint32]*run),
-		done:        make(chan struct{}),
+		grace: cfg.Grace, concurrency: 1,
+		answers: newInput(proc.Result),
+		active:  make(map[uint32]*run),
+		retired: make(chan struct{}),
+		done:    make(chan struct{}),
 	}
 	if err := w.openPipes(); err != nil {
 		proc.Close()
@@ -71,6 +76,7 @@ func Start(ctx context.Context, cfg Config) (*Worker, error) {
 		return nil, w.failStart(err)
 	}
 	w.agree(ack, cfg.Concurrency)
+	w.took = time.Since(began)
 	go w.serve()
 	return w, nil
 }
@@ -117,13 +123,18 @@ func (w *Worker) serve() {
 
 // awaitExit returns when the process has ended and its logs were delivered.
 func (w *Worker) awaitExit() {
+	w.killUnlessItEnds()
+	<-w.proc.Done()
+	w.logs.wait()
+}
+
+// killUnlessItEnds gives a process that closed a pipe the time to end by itself.
+func (w *Worker) killUnlessItEnds() {
 	select {
 	case <-w.proc.Done():
 	case <-time.After(exitGrace):
 		w.proc.Kill()
-		<-w.proc.Done()
 	}
-	w.logs.wait()
 }
 
 // endWords says why the process ended.
@@ -131,7 +142,11 @@ func (w *Worker) endWords() string {
 	if w.stopped.Load() {
 		return "the worker was stopped while the function ran"
 	}
-	return "the function's process " + w.proc.Exit().Words() + " without an answer"
+	exit := w.proc.Exit()
+	if exit.Cause != "" {
+		return "the function's process " + exit.Cause
+	}
+	return "the function's process " + exit.Words() + " without an answer"
 }
 
 // Done is closed when the process and all its descendants have ended.
@@ -139,6 +154,9 @@ func (w *Worker) Done() <-chan struct{} { return w.done }
 
 // Concurrency is how many runs the process takes at once.
 func (w *Worker) Concurrency() int { return w.concurrency }
+
+// StartTook is the time from Start to the ack, with the function's setup.
+func (w *Worker) StartTook() time.Duration { return w.took }
 
 // Pid is the process id of the worker's shim, below which its processes are.
 func (w *Worker) Pid() int { return w.proc.Pid() }
@@ -149,10 +167,19 @@ func (w *Worker) Memory() int64 { return w.proc.Memory() }
 // Runs counts the runs that have ended.
 func (w *Worker) Runs() int64 { return w.runs.Load() }
 
+// End kills the process, and does not wait for its end; see Done. Runs that are
+// under way end as crashed. cause completes a sentence that begins "the
+// function's process ...".
+func (w *Worker) End(cause string) {
+	w.retire()
+	w.proc.KillFor(cause)
+}
+
 // Stop kills the process and waits for its end. Runs that are under way end as
 // crashed.
 func (w *Worker) Stop() {
 	w.stopped.Store(true)
+	w.retire()
 	w.proc.Kill()
 	<-w.done
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/sandbox"
 	"github.com/whiskaway/whiskaway/server"
 	"github.com/whiskaway/whiskaway/wire"
 )
@@ -21,6 +22,7 @@ type hosts struct {
 	log        *slog.Logger
 
 	mu      sync.Mutex
+	machine *machine
 	here    *server.Server
 	clients map[string]*wire.Client // by URL
 }
@@ -33,17 +35,25 @@ func (h *hosts) local(ctx context.Context) (function.Host, error) {
 	if h.here != nil {
 		return h.here, nil
 	}
-	m, err := findOut(ctx, h.log)
+	// The container is the sandbox here: what it lets a function do is the platform's business.
+	flags := &machineFlags{
+		sandbox: cmp.Or(os.Getenv("WHISKAWAY_SANDBOX"), string(sandbox.LevelProcess)),
+		memory:  cmp.Or(os.Getenv("WHISKAWAY_MEMORY"), "80%"),
+		network: string(sandbox.NetworkHost), disk: "10g", cache: "50g",
+	}
+	m, err := findOut(ctx, h.log, flags, h.dir)
 	if err != nil {
 		return nil, err
 	}
-	c := server.Config{Dir: filepath.Join(h.dir, "server"), EnvsDir: os.Getenv("WHISKAWAY_ENVIRONMENTS"), Workers: 1}
-	if h.concurrent {
-		c.Workers = 0 // the default
+	c := server.Config{Dir: filepath.Join(h.dir, "server"), EnvsDir: os.Getenv("WHISKAWAY_ENVIRONMENTS")}
+	if !h.concurrent {
+		flags.workers = 1
 	}
-	if h.here, err = m.openServer(ctx, c); err != nil {
+	if h.here, err = m.openServer(ctx, c, flags); err != nil {
+		m.close()
 		return nil, err
 	}
+	h.machine = m
 	return h.here, nil
 }
 
@@ -105,5 +115,6 @@ func (h *hosts) close() {
 	}
 	if h.here != nil {
 		closeInTime(h.log, "the function's workers", h.here.Close)
+		h.machine.close()
 	}
 }

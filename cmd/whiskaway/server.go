@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -20,6 +21,8 @@ type serverCommand struct {
 	*options
 	balancer, token, listen, data, name, pprof string
 	labels                                     []string
+	drain                                      time.Duration
+	machine                                    machineFlags
 }
 
 func newServer(o *options) *cobra.Command {
@@ -41,6 +44,8 @@ func newServer(o *options) *cobra.Command {
 	f.StringVar(&c.listen, "listen", "", "serve clients directly at this address; plain http on loopback, TLS elsewhere")
 	f.StringVar(&c.data, "data", "", "the data directory (default: whiskaway/server under the user's state directory)")
 	f.StringVar(&c.name, "name", "", "the server's name in the status (default: the host's name)")
+	c.machine.add(f)
+	f.DurationVar(&c.drain, "drain-timeout", closeTimeout, "how long runs under way may go on when the server is to stop")
 	pprofFlag(f, &c.pprof)
 	return cmd
 }
@@ -65,17 +70,20 @@ func (c *serverCommand) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	m, err := findOut(ctx, log)
+	m, err := findOut(ctx, log, &c.machine, dir)
 	if err != nil {
 		return err
 	}
-	host, err := m.openServer(ctx, server.Config{Dir: dir, Name: c.name, Labels: c.labels, GPUs: m.gpus(ctx)})
+	defer m.close()
+	m.findGPUs(ctx)
+	host, err := m.openServer(ctx, server.Config{Dir: dir, Name: c.name, Labels: c.labels}, &c.machine)
 	if err != nil {
 		return err
 	}
+	m.tellWalls(host)
 	defer closeInTime(log, "the server", host.Close)
 	g, ctx := errgroup.WithContext(ctx)
-	serving := drained(g, ctx, host)
+	serving := c.drained(g, ctx, host)
 	if err := c.begin(g, serving, out, host, dir, log); err != nil {
 		g.Go(func() error { return err }) // ends the others
 	}
@@ -101,11 +109,11 @@ func (c *serverCommand) begin(g *errgroup.Group, ctx context.Context, out io.Wri
 // drained returns the context in which the server is reached. When ctx ends, the
 // server takes nothing new, and ends what runs; only then does that context end.
 // Until then its balancer is connected, and knows that the server drains.
-func drained(g *errgroup.Group, ctx context.Context, host *server.Server) context.Context {
+func (c *serverCommand) drained(g *errgroup.Group, ctx context.Context, host *server.Server) context.Context {
 	serving, end := context.WithCancel(context.WithoutCancel(ctx))
 	g.Go(func() error {
 		<-ctx.Done()
-		limited, cancel := context.WithTimeout(serving, closeTimeout)
+		limited, cancel := context.WithTimeout(serving, c.drain)
 		defer cancel()
 		host.Drain(limited)
 		end()

@@ -29,6 +29,7 @@ type standaloneCommand struct {
 	*options
 	listen, balancerListen, data, pprof string
 	labels                              []string
+	machine                             machineFlags
 }
 
 func newStandalone(o *options) *cobra.Command {
@@ -44,6 +45,7 @@ func newStandalone(o *options) *cobra.Command {
 	f.StringVar(&c.balancerListen, "balancer-listen", "127.0.0.1:3234", "where the load balancer listens")
 	f.StringVar(&c.data, "data", "", "the data directory (default: whiskaway/standalone under the user's state directory)")
 	f.StringArrayVar(&c.labels, "label", nil, "a further label of this machine's own server; may be repeated")
+	c.machine.add(f)
 	pprofFlag(f, &c.pprof)
 	return cmd
 }
@@ -73,18 +75,19 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer face.listener.Close()
-	s := standalone{log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), pprof: c.pprof}
+	s := standalone{log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine, pprof: c.pprof}
 	return s.run(ctx, out)
 }
 
 // A standalone is all the parts in one process.
 type standalone struct {
-	log    *slog.Logger
-	dir    string
-	api    net.Listener
-	face   *face
-	labels []string
-	pprof  string
+	log     *slog.Logger
+	dir     string
+	api     net.Listener
+	face    *face
+	labels  []string
+	machine *machineFlags
+	pprof   string
 }
 
 func (s *standalone) run(ctx context.Context, out io.Writer) error {
@@ -92,14 +95,17 @@ func (s *standalone) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	m, err := findOut(ctx, s.log)
+	m, err := findOut(ctx, s.log, s.machine, s.dir)
 	if err != nil {
 		return err
 	}
-	host, err := m.openServer(ctx, server.Config{Dir: filepath.Join(s.dir, "server"), Labels: s.labels, GPUs: m.gpus(ctx)})
+	defer m.close()
+	m.findGPUs(ctx)
+	host, err := m.openServer(ctx, server.Config{Dir: filepath.Join(s.dir, "server"), Labels: s.labels}, s.machine)
 	if err != nil {
 		return err
 	}
+	m.tellWalls(host)
 	defer closeInTime(s.log, "the server", host.Close)
 	bal, err := balancer.Open(balancer.Config{Dir: filepath.Join(s.dir, "balancer"), Log: s.log})
 	if err != nil {

@@ -105,7 +105,7 @@ func withReason(what string, body []byte) verdict {
 	trimmed := bytes.TrimSpace(body)
 	if len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(trimmed) {
 		if reason := member(trimmed, "error"); reason != nil {
-			return failedWith(store.StatusDeveloperError, reason)
+			return failedWith(store.StatusDeveloperError, bytes.ToValidUTF8(reason, []byte("\uFFFD")))
 		}
 	}
 	if len(trimmed) == 0 {

@@ -1,0 +1,111 @@
+package kind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A compiler is a script by the ActionLoop contract:
+//
+//	compile MAIN SRC_DIR BIN_DIR
+//
+// The code is in SRC_DIR, unpacked or as one file called exec; the script leaves an
+// ActionLoop executable as BIN_DIR/exec.
+type compiler struct {
+	Kind string `json:"kind"`
+	Path string `json:"path"`
+}
+
+// parseCompilers reads settings like "ruby:2.5=/path/to/compile".
+func parseCompilers(settings []string) ([]compiler, error) {
+	var all []compiler
+	for _, setting := range settings {
+		kind, path, ok := strings.Cut(setting, "=")
+		language, version, versioned := strings.Cut(kind, ":")
+		if !ok || !versioned || language == "" || version == "" || !filepath.IsAbs(path) {
+			return nil, fmt.Errorf("--compiler %q: it must look like ruby:2.5=/path/to/compile", setting)
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, fmt.Errorf("--compiler %q: %w", setting, err)
+		}
+		if !info.Mode().IsRegular() || info.Mode()&0o111 == 0 {
+			return nil, fmt.Errorf("--compiler %q: it is not executable", setting)
+		}
+		if canonical(kind) == Native || slices.ContainsFunc(all, func(c compiler) bool { return c.Kind == kind }) {
+			return nil, fmt.Errorf("--compiler %q: that kind is there already", setting)
+		}
+		all = append(all, compiler{kind, path})
+	}
+	return all, nil
+}
+
+// prepareCompiled has the code compiled, once for each content. What comes out stays where
+// it was made: it may name its own place.
+func (s *Set) prepareCompiled(ctx context.Context, c compiler, src Source, log func(string)) (Command, error) {
+	if src.Binary && isELF(src.CodePath) {
+		return s.prepareNative(ctx, src)
+	}
+	archive, err := place(ctx, src, "exec", 0o644)
+	if err != nil {
+		return Command{}, err
+	}
+	if err := asText(src, archive); err != nil {
+		return Command{}, err
+	}
+	code, err1 := digestOf(src.CodePath)
+	script, err2 := digestOf(c.Path)
+	if err := errors.Join(err1, err2); err != nil {
+		return Command{}, ours("reading the code", err)
+	}
+	places := hideable(programPlaces(c.Path))
+	run := compilation{c.Path, src.Main, src.Dir}
+	env, err := s.environment(ctx, src.EnvsDir, "compiled-"+keyOf("compile 1", c.Kind, c.Path, script, src.Main, code, archive), builder{
+		readable: places,
+		log:      log,
+		doing:    "compiling the function",
+		build:    run.build,
+	})
+	if err != nil {
+		return Command{}, err
+	}
+	path := filepath.Join(env, "bin", "exec")
+	return Command{Path: path, Env: s.baseEnv(src, path), Readable: places, MayNotAck: true}.in(env), nil
+}
+
+// A compilation is one call of a compiler script.
+type compilation struct {
+	script, main string
+	source       string // the function's directory; it is copied
+}
+
+func (c compilation) build(ctx context.Context, b builder) error {
+	b.log("compiling the function (once)")
+	source, bin := filepath.Join(b.dir, "src"), filepath.Join(b.dir, "bin")
+	if err := errors.Join(os.CopyFS(source, os.DirFS(c.source)), os.Mkdir(bin, 0o755)); err != nil {
+		return ours("copying the code", err)
+	}
+	out, err := b.run(ctx, Command{Path: c.script, Args: []string{c.main, source, bin}})
+	if err != nil {
+		return b.failed(ctx, "the code cannot be compiled: "+lastLine(out), out, err)
+	}
+	// The contract's tools end with code 0 also when they fail, and leave nothing.
+	info, err := os.Lstat(filepath.Join(bin, "exec"))
+	if err != nil || !info.Mode().IsRegular() {
+		return b.failed(ctx, "the compiler left no executable: "+lastLine(out), out, errors.New("there is no bin/exec"))
+	}
+	return os.Chmod(filepath.Join(bin, "exec"), 0o755)
+}
+
+func lastLine(out string) string {
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if last := strings.TrimSpace(lines[len(lines)-1]); last != "" {
+		return last
+	}
+	return "it said nothing"
+}
