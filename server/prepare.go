@@ -83,7 +83,7 @@ func (s *Server) limitsOf(spec function.Spec) sandbox.Limits {
 
 func (s *Server) removeTemp(j startJob) {
 	temp := tempOf(j.dir, j.number)
-	if err := removeAll(temp); err != nil {
+	if err := s.removeAll(temp); err != nil {
 		s.log.Error("a worker's temporary directory could not be removed", "dir", temp, "error", err)
 	}
 }
@@ -113,7 +113,7 @@ func (s *Server) commandOf(ctx context.Context, j startJob) (c kind.Command, rel
 		if release, err := hold(ctx, j.command.EnvDir); err == nil {
 			return *j.command, release, nil
 		}
-		if err := removeAll(codeDir(j.dir)); err != nil {
+		if err := s.removeAll(codeDir(j.dir)); err != nil {
 			return c, nil, function.Errorf(function.CodeInternal, "preparing the function again: %v", err)
 		}
 	}
@@ -204,7 +204,7 @@ func workerEnv(j startJob, command kind.Command, temp, cache string) []string {
 // clean removes a function's directory and lets go of its code. Its workers
 // have ended.
 func (s *Server) clean(f *fn) {
-	if err := removeAll(f.dir); err != nil {
+	if err := s.removeAll(f.dir); err != nil {
 		s.log.Error("a function's directory could not be removed", "dir", f.dir, "error", err)
 		f.blob.Release()
 		return // no other function may get its user, who can read what is left
@@ -216,4 +216,12 @@ func (s *Server) clean(f *fn) {
 func (s *Server) forget(f *fn) {
 	f.blob.Release()
 	s.users.release(f.user)
+}
+
+// removeAll removes one directory at a time: a worker's lies in its function's, and two who remove
+// the same would be in each other's way.
+func (s *Server) removeAll(dir string) error {
+	s.removing.Lock()
+	defer s.removing.Unlock()
+	return removeAll(dir)
 }

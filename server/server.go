@@ -94,6 +94,7 @@ type Server struct {
 	groups            *cgroup.Manager
 	shared            []string
 	users             *users
+	removing          sync.Mutex // held while a function's or a worker's directory is removed
 	caches            *caches
 	gpus              *gpu.Monitor
 	startTimeout      time.Duration
