@@ -21,7 +21,8 @@ var mayImport = map[string][]string{
 	"codestore": {"function"},
 	"worker":    {"function", "kind", "sandbox"},
 	"server":    {"function", "kind", "gpu", "worker", "codestore", "sandbox", "sandbox/cgroup"},
-	"wire":      {"function"},
+	"http1":     {},
+	"wire":      {"function", "http1"},
 	"balancer":  {"function", "codestore"},
 	"runtime":   {"function"},
 	"platform":  {"platform/"},
@@ -30,7 +31,7 @@ var mayImport = map[string][]string{
 }
 
 // rooms are the folders that must be there, each with a doc.go.
-var rooms = []string{"function", "kind", "sandbox", "gpu", "codestore", "worker", "server", "wire", "balancer", "runtime",
+var rooms = []string{"function", "kind", "sandbox", "gpu", "codestore", "worker", "server", "http1", "wire", "balancer", "runtime",
 	"platform", "platform/api", "platform/controller", "platform/bus", "platform/invoker", "platform/store", "console", "telemetry"}
 
 type listed struct {

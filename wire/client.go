@@ -114,7 +114,7 @@ func newClient(name string, base *url.URL, dial dialFunc, idle time.Duration) *C
 			DisableCompression:  true,
 			WriteBufferSize:     bufferSize,
 			ReadBufferSize:      bufferSize,
-			Protocols:           http1(),
+			Protocols:           onlyHTTP1(),
 		},
 		log:       orDiscard(nil),
 		initURL:   at(base, "/init"),
@@ -126,7 +126,7 @@ func newClient(name string, base *url.URL, dial dialFunc, idle time.Duration) *C
 	}
 }
 
-func http1() *http.Protocols {
+func onlyHTTP1() *http.Protocols {
 	var p http.Protocols
 	p.SetHTTP1(true)
 	return &p
