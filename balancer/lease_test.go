@@ -182,3 +182,48 @@ func TestSpecsAreBounded(t *testing.T) {
 		t.Errorf("%d functions are remembered", n)
 	}
 }
+
+// The first who needs code is asked for it; the others of the namespace wait.
+func TestCodeIsAskedForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, Config{})
+		h := join(t, b, newFake("a", 8))
+		spec := specOf("hello")
+		_, err := b.Init(t.Context(), spec, function.Lease{ID: "first"})
+		wantCode(t, err, function.CodeCodeMissing)
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				if _, err := b.Init(t.Context(), spec, function.Lease{ID: function.NewLeaseID()}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		put(t, b, spec)
+		wg.Wait()
+		if n := h.get(func() int { return h.puts }); n != 1 {
+			t.Errorf("the server got the code %d times", n)
+		}
+	})
+}
+
+func TestAWaitForCodeEndsWithTheBalancer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, Config{})
+		spec := specOf("hello")
+		_, err := b.Init(t.Context(), spec, function.Lease{ID: "first"})
+		wantCode(t, err, function.CodeCodeMissing)
+		var waiter sync.WaitGroup
+		waiter.Go(func() {
+			begin := time.Now()
+			_, err := b.Init(t.Context(), spec, function.Lease{ID: "second"})
+			if function.CodeOf(err) != function.CodeDraining || time.Since(begin) != 0 {
+				t.Errorf("%v after %v", err, time.Since(begin))
+			}
+		})
+		synctest.Wait()
+		b.Close(t.Context())
+		waiter.Wait()
+	})
+}
