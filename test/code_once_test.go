@@ -183,13 +183,13 @@ func TestACompressionBombIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	zeros := make([]byte, 1<<20)
-	for range 1 << 10 { // 1 GB
+	for range 256 { // MB: more than code may have
 		z.Write(zeros)
 	}
 	z.Close()
 	before := anonMemory(t, p.cmd.Process.Pid)
 	var all sync.WaitGroup
-	for range 20 { // more than are unpacked at a time
+	for range 3 {
 		all.Go(func() {
 			r, err := http.NewRequest(http.MethodPut, url+"/code/"+strings.Repeat("0", 64), bytes.NewReader(bomb.Bytes()))
 			if err != nil {
@@ -205,13 +205,13 @@ func TestACompressionBombIsRefused(t *testing.T) {
 				return
 			}
 			defer resp.Body.Close()
-			if text, _ := io.ReadAll(resp.Body); resp.StatusCode != 413 && resp.StatusCode != 415 {
+			if text, _ := io.ReadAll(resp.Body); resp.StatusCode != 413 {
 				t.Errorf("a bomb of %d bytes: %d %s", bomb.Len(), resp.StatusCode, text)
 			}
 		})
 	}
 	all.Wait()
-	if after := anonMemory(t, p.cmd.Process.Pid); after > before+512<<20 {
+	if after := anonMemory(t, p.cmd.Process.Pid); after > before+200<<20 {
 		t.Errorf("the server's memory grew from %d to %d MB", before>>20, after>>20)
 	}
 }
