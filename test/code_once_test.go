@@ -5,9 +5,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,14 +26,20 @@ func noisyZip(t *testing.T, size int) []byte {
 	t.Helper()
 	noise := make([]byte, size)
 	rand.NewChaCha8([32]byte{7}).Read(noise)
+	return zipStored(t, map[string]string{"__main__.py": "def main(args):\n    return args\n", "noise": string(noise)})
+}
+
+// zipStored is an archive that is not compressed.
+func zipStored(t *testing.T, files map[string]string) []byte {
+	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
-	for name, data := range map[string][]byte{"__main__.py": []byte("def main(args):\n    return args\n"), "noise": noise} {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.Write(data)
+		io.WriteString(w, files[name])
 	}
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
