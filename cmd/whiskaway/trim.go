@@ -18,13 +18,14 @@ const idleBeforeTrim = 2 * time.Second
 // on a machine. Under load it does nothing but count.
 type trimmer struct {
 	next http.Handler
+	trim func()
 	// requests has the number of those under way in its lower half, and counts all in its upper.
 	requests atomic.Uint64
 	begun    chan struct{} // has room for one: something was asked
 }
 
 func newTrimmer(next http.Handler) *trimmer {
-	return &trimmer{next: next, begun: make(chan struct{}, 1)}
+	return &trimmer{next: next, trim: trim, begun: make(chan struct{}, 1)}
 }
 
 const oneMore = 1<<32 + 1 // request under way, and request in all
@@ -51,7 +52,7 @@ func (t *trimmer) run(ctx context.Context) error {
 		if !t.awaitQuiet(ctx) {
 			return nil
 		}
-		trim()
+		t.trim()
 	}
 }
 
@@ -64,6 +65,10 @@ func (t *trimmer) awaitQuiet(ctx context.Context) bool {
 		case <-ctx.Done():
 			return false
 		case <-tick.C:
+		}
+		select {
+		case <-t.begun: // of a request that is counted already
+		default:
 		}
 		now := t.requests.Load()
 		if now == before && uint32(now) == 0 {
