@@ -227,3 +227,44 @@ func TestAWaitForCodeEndsWithTheBalancer(t *testing.T) {
 		waiter.Wait()
 	})
 }
+
+// A server that has joined and has not said yet what it offers is waited for, for
+// a moment.
+func TestInitWaitsForTheFirstReportOfWhoHasJustJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, Config{})
+		spec := specOf("hello")
+		put(t, b, spec)
+		for _, c := range []struct {
+			silent time.Duration // before its first report
+			want   function.Code
+			took   time.Duration
+		}{
+			{time.Second, "", time.Second},
+			{time.Hour, function.CodeNoCapacity, 2 * function.StatusInterval},
+		} {
+			h := newFake("a", 1)
+			h.silent = true
+			ctx, leave := context.WithCancel(t.Context())
+			var member sync.WaitGroup
+			member.Go(func() { b.Join(ctx, Member{ID: h.name, Host: h}) })
+			synctest.Wait()
+			member.Go(func() {
+				select {
+				case <-ctx.Done():
+				case <-time.After(c.silent):
+					h.set(func() { h.silent = false })
+				}
+			})
+			begin := time.Now()
+			_, err := b.Init(t.Context(), spec, function.Lease{ID: "l"})
+			wantCode(t, err, c.want)
+			if took := time.Since(begin); took != c.took {
+				t.Errorf("it took %v, not %v", took, c.took)
+			}
+			leave()
+			member.Wait()
+			time.Sleep(time.Hour) // nobody remembers it
+		}
+	})
+}
