@@ -51,7 +51,7 @@ func TestAnIdleClientNeedsLittleMemory(t *testing.T) {
 	const most, size = 8 << 20, 40 << 20
 	_, url := direct(t, testToken)
 	noise := noisyZip(t, size)
-	text := zipStored(t, map[string]string{"__main__.py": "def main(args):\n    return args\n", "text": strings.Repeat("words, and more words; ", size/23)})
+	text := zipStored(t, map[string]string{"__main__.py": "def main(args):\n    return args\n", "text": strings.Repeat("words, and more words; ", size/4/23)})
 	for name, code := range map[string][]byte{"sent raw": noise, "sent compressed": text} {
 		t.Run(name, func(t *testing.T) {
 			temp := t.TempDir()
