@@ -61,7 +61,7 @@ func (s *Store) Await(ctx context.Context, namespace string, digest function.Dig
 		return missing(digest)
 	}
 	defer s.leave(key, x, place)
-	for {
+	for ctx.Err() == nil { // who has left must not be asked
 		turn, until, changed := s.turn(key, x, place, time.Now())
 		switch turn {
 		case turnHere:
@@ -69,10 +69,9 @@ func (s *Store) Await(ctx context.Context, namespace string, digest function.Dig
 		case turnSend:
 			return missing(digest)
 		}
-		if err := waitForTurn(ctx, until, changed); err != nil {
-			return errLate(err)
-		}
+		waitForTurn(ctx, until, changed)
 	}
+	return errLate(ctx.Err())
 }
 
 // errLate is for who could not wait long enough for somebody else's upload.
@@ -82,8 +81,9 @@ func errLate(why error) *function.Error {
 	return e
 }
 
-// waitForTurn waits until something has changed, or for the time until, unless that is zero.
-func waitForTurn(ctx context.Context, until time.Time, changed <-chan struct{}) error {
+// waitForTurn waits until something has changed, for the time until (unless that is zero), or
+// until ctx ends.
+func waitForTurn(ctx context.Context, until time.Time, changed <-chan struct{}) {
 	var lapse <-chan time.Time
 	if !until.IsZero() {
 		timer := time.NewTimer(time.Until(until))
@@ -94,9 +94,7 @@ func waitForTurn(ctx context.Context, until time.Time, changed <-chan struct{}) 
 	case <-changed:
 	case <-lapse:
 	case <-ctx.Done():
-		return ctx.Err()
 	}
-	return nil
 }
 
 // queue lets somebody wait for the code, unless it is present. Without an

@@ -248,6 +248,12 @@ func TestWhoLeavesIsNotAskedAndHoldsUpNobody(t *testing.T) {
 		<-leaver.done
 		wantCode(t, leaver.err, function.CodeCancelled)
 		other.wantAsked(t, sendGrace)
+
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		d = function.DigestOf([]byte("another code"))
+		wantCode(t, s.Await(gone, "alice", d), function.CodeCancelled)
+		ask(t, s, "alice", d).wantAsked(t, 0)
 	})
 }
 
