@@ -15,31 +15,47 @@ import (
 // maxCode is the largest code in bytes: what OpenWhisk takes by default.
 const maxCode = 48 << 20
 
-// A codeFile is the function's code on disk: its raw bytes.
+// A codeFile is the function's code on disk: its raw bytes. The file has no name:
+// being open is enough, and leaves nothing behind however this process ends.
 type codeFile struct {
-	path   string
+	file   *os.File
+	size   int64 // in bytes
 	digest function.Digest
 }
 
-// open returns a reader of the code.
-func (c *codeFile) open() (io.ReadCloser, error) { return os.Open(c.path) }
+// open returns a reader of the code, which can be read again from anywhere.
+func (c *codeFile) open() (io.ReadCloser, error) {
+	return codeReader{io.NewSectionReader(c.file, 0, c.size)}, nil
+}
 
-// remove deletes the file; that it is gone already is no error.
+// A codeReader is one of many readers of a file that stays open.
+type codeReader struct{ *io.SectionReader }
+
+// Close does nothing.
+func (codeReader) Close() error { return nil }
+
+// remove gives the disk's space back; that this was done already is no error.
 func (c *codeFile) remove() error {
-	if err := os.Remove(c.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := c.file.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
 		return fmt.Errorf("removing the function's code: %w", err)
 	}
 	return nil
 }
 
-// newTempFile makes a file for code in dir, which it makes if missing. Only
-// this user may read it.
+// newTempFile makes a file without a name in dir, which it makes if missing. An empty
+// dir means the system's directory for temporary files.
 func newTempFile(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the directory for code: %w", err)
+	if dir != "" {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("making the directory for code: %w", err)
+		}
 	}
-	f, err := os.CreateTemp(dir, "code-")
+	f, err := os.CreateTemp(dir, "whiskaway-code-")
 	if err != nil {
+		return nil, fmt.Errorf("making a file for code: %w", err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		f.Close()
 		return nil, fmt.Errorf("making a file for code: %w", err)
 	}
 	return f, nil
@@ -59,34 +75,28 @@ func keepCode(dir string, text *os.File, binary bool) (*codeFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	code := &codeFile{path: f.Name()}
-	code.digest, err = copyCode(f, raw)
-	if err == nil {
-		return code, nil
+	code := &codeFile{file: f}
+	if code.digest, code.size, err = copyCode(f, raw); err != nil {
+		f.Close()
+		return nil, err
 	}
-	os.Remove(f.Name())
-	return nil, err
+	return code, nil
 }
 
-// copyCode writes raw to f, closes it, and returns the digest.
-func copyCode(f *os.File, raw io.Reader) (digest function.Digest, err error) {
-	defer func() {
-		if closeErr := f.Close(); err == nil && closeErr != nil {
-			err = fmt.Errorf("writing the code: %w", closeErr)
-		}
-	}()
+// copyCode writes raw to f, and returns the digest and the size.
+func copyCode(f *os.File, raw io.Reader) (digest function.Digest, size int64, err error) {
 	sum := sha256.New()
-	n, err := io.Copy(io.MultiWriter(f, sum), io.LimitReader(raw, maxCode+1))
+	size, err = io.Copy(io.MultiWriter(f, sum), io.LimitReader(raw, maxCode+1))
 	var corrupt base64.CorruptInputError
 	switch {
 	case errors.As(err, &corrupt), errors.Is(err, io.ErrUnexpectedEOF):
-		return digest, function.Errorf(function.CodeBadRequest, "The code is marked as binary, but it is not good base64: %v.", err)
+		return digest, 0, function.Errorf(function.CodeBadRequest, "The code is marked as binary, but it is not good base64: %v.", err)
 	case err != nil:
-		return digest, fmt.Errorf("writing the code: %w", err)
-	case n > maxCode:
-		return digest, errCodeTooLarge
+		return digest, 0, fmt.Errorf("writing the code: %w", err)
+	case size > maxCode:
+		return digest, 0, errCodeTooLarge
 	}
-	return function.Digest(sum.Sum(nil)), nil
+	return function.Digest(sum.Sum(nil)), size, nil
 }
 
 var errCodeTooLarge = function.Errorf(function.CodeTooLarge, "The code is above the limit of %d MB.", maxCode>>20)

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -93,7 +92,7 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 		if err := g.runtime.Close(context.Background()); err != nil {
 			t.Errorf("Close: %v", err)
 		}
-		if files, _ := os.ReadDir(g.dir); len(files) != 0 {
+		if files := kept(g.dir); len(files) != 0 {
 			t.Errorf("%d files are left after Close", len(files))
 		}
 	})

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/whiskaway/whiskaway/function"
@@ -49,10 +48,7 @@ func readInit(body io.Reader, dir string) (initValue, *codeFile, error) {
 	if err != nil {
 		return initValue{}, nil, err
 	}
-	defer func() {
-		text.Close()
-		os.Remove(text.Name())
-	}()
+	defer text.Close()
 	value, err := splitInit(body, text)
 	if err != nil {
 		return initValue{}, nil, err

@@ -31,6 +31,18 @@ func readAll(t *testing.T, c *codeFile) string {
 	return string(data)
 }
 
+// kept lists the files in dir, also those without a name that this process has open.
+func kept(dir string) []string {
+	files, _ := filepath.Glob(filepath.Join(dir, "*"))
+	open, _ := filepath.Glob("/proc/self/fd/*")
+	for _, fd := range open {
+		if path, err := os.Readlink(fd); err == nil && strings.HasPrefix(path, dir+"/") && strings.HasSuffix(path, " (deleted)") {
+			files = append(files, path)
+		}
+	}
+	return files
+}
+
 func TestReadInit(t *testing.T) {
 	cases := []struct {
 		name, body string
@@ -62,8 +74,11 @@ func TestReadInit(t *testing.T) {
 			if code.digest != function.DigestOf([]byte(c.code)) {
 				t.Error("the digest is not the code's")
 			}
-			if files, _ := os.ReadDir(dir); len(files) != 1 {
+			if files := kept(dir); len(files) != 1 {
 				t.Errorf("%d files are left, want the code only", len(files))
+			}
+			if err := code.remove(); err != nil || len(kept(dir)) != 0 {
+				t.Errorf("removing the code: %v", err)
 			}
 		})
 	}
@@ -102,7 +117,7 @@ func TestReadInitRefuses(t *testing.T) {
 			if err != nil && strings.Contains(err.Error(), "secret") {
 				t.Errorf("the error tells a value: %v", err)
 			}
-			if files, _ := os.ReadDir(dir); len(files) != 0 {
+			if files := kept(dir); len(files) != 0 {
 				t.Errorf("%d files are left", len(files))
 			}
 		})
@@ -127,7 +142,7 @@ func TestCodeTooLarge(t *testing.T) {
 	if _, err := keepCode(dir, text, true); function.CodeOf(err) != function.CodeTooLarge {
 		t.Errorf("binary: %v", err)
 	}
-	if files, _ := os.ReadDir(dir); len(files) != 0 {
+	if files := kept(dir); len(files) != 0 {
 		t.Errorf("%d files are left", len(files))
 	}
 }

@@ -23,7 +23,8 @@ type Config struct {
 	Remote func(ctx context.Context, target *function.Target) (function.Host, error)
 	// Kind is the kind of functions whose target names none, "python:3".
 	Kind string
-	// Dir is a private directory for the function's code. It is made if missing.
+	// Dir is where the function's code is kept, in files that have no names. It is made if
+	// missing; empty means the system's directory for temporary files.
 	Dir string
 	// APIHost is the container's __OW_API_HOST.
 	APIHost string

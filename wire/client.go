@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/whiskaway/whiskaway/function"
@@ -40,6 +41,7 @@ type Client struct {
 	version, userAgent, authorization     []string
 	runHead                               []byte // what every POST /run begins with
 	gears                                 gearPool
+	takesZstd                             atomic.Bool // the host said so in its last answer to /init
 }
 
 var _ function.Host = (*Client)(nil)

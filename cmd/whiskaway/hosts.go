@@ -17,7 +17,7 @@ import (
 
 // hosts opens the Hosts that a runtime's function asks for, once each.
 type hosts struct {
-	dir        string
+	temp       *scratch // for local
 	concurrent bool
 	log        *slog.Logger
 
@@ -41,11 +41,15 @@ func (h *hosts) local(ctx context.Context) (function.Host, error) {
 		memory:  cmp.Or(os.Getenv("WHISKAWAY_MEMORY"), "80%"),
 		network: string(sandbox.NetworkHost), disk: "10g", cache: "50g",
 	}
-	m, err := findOut(ctx, h.log, flags, h.dir)
+	dir, err := h.temp.dir()
 	if err != nil {
 		return nil, err
 	}
-	c := server.Config{Dir: filepath.Join(h.dir, "server"), EnvsDir: os.Getenv("WHISKAWAY_ENVIRONMENTS")}
+	m, err := findOut(ctx, h.log, flags, dir)
+	if err != nil {
+		return nil, err
+	}
+	c := server.Config{Dir: filepath.Join(dir, "server"), EnvsDir: os.Getenv("WHISKAWAY_ENVIRONMENTS")}
 	if !h.concurrent {
 		flags.workers = 1
 	}

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -57,12 +56,9 @@ func (c *runtimeCommand) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "whiskaway-runtime-")
-	if err != nil {
-		return fmt.Errorf("making a temporary directory: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	if err := watchLifeline(os.Getenv("WHISKAWAY_LIFELINE_FD"), dir); err != nil {
+	var temp scratch
+	defer temp.remove()
+	if err := watchLifeline(os.Getenv("WHISKAWAY_LIFELINE_FD"), &temp); err != nil {
 		return err
 	}
 	l, err := listen(ctx, c.listen)
@@ -70,22 +66,24 @@ func (c *runtimeCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer l.Close()
-	hosts := &hosts{dir: dir, log: log, concurrent: isOn(os.Getenv("__OW_ALLOW_CONCURRENT"))}
+	hosts := &hosts{temp: &temp, log: log, concurrent: isOn(os.Getenv("__OW_ALLOW_CONCURRENT"))}
 	defer hosts.close()
-	return c.serve(ctx, l, hosts, dir, log)
+	return c.serve(ctx, l, hosts, log)
 }
 
-func (c *runtimeCommand) serve(ctx context.Context, l net.Listener, h *hosts, dir string, log *slog.Logger) error {
+func (c *runtimeCommand) serve(ctx context.Context, l net.Listener, h *hosts, log *slog.Logger) error {
 	r := runtime.New(runtime.Config{
-		Local: h.local, Remote: h.remote, Kind: os.Getenv("WHISKAWAY_KIND"), Dir: filepath.Join(dir, "code"),
+		Local: h.local, Remote: h.remote, Kind: os.Getenv("WHISKAWAY_KIND"),
 		APIHost: os.Getenv("__OW_API_HOST"), AllowConcurrent: h.concurrent, Stdout: os.Stdout, Stderr: os.Stderr, Log: log})
 	defer closeInTime(log, "the function", r.Close)
 	g, ctx := errgroup.WithContext(ctx)
 	if err := servePprof(g, ctx, c.pprof); err != nil {
 		return err
 	}
-	face := wire.Server{Handler: r.Handler(), Grace: requestGrace, Log: log}
+	trimmer := newTrimmer(r.Handler())
+	face := wire.Server{Handler: trimmer, Grace: requestGrace, Log: log}
 	g.Go(func() error { return face.Serve(ctx, l) })
+	g.Go(func() error { return trimmer.run(ctx) })
 	if err := tellReady(os.Getenv("WHISKAWAY_READY_FD"), l.Addr().String()); err != nil {
 		return err
 	}
@@ -109,9 +107,9 @@ func isOn(value string) bool {
 }
 
 // watchLifeline ends this process when the file descriptor that number names
-// reaches its end: whoever started us is gone, and nobody would stop us. dir is
+// reaches its end: whoever started us is gone, and nobody would stop us. temp is
 // removed first.
-func watchLifeline(number, dir string) error {
+func watchLifeline(number string, temp *scratch) error {
 	if number == "" {
 		return nil
 	}
@@ -122,7 +120,7 @@ func watchLifeline(number, dir string) error {
 	// This goroutine ends with the process: that is its whole purpose.
 	go func() {
 		io.Copy(io.Discard, f)
-		os.RemoveAll(dir)
+		temp.remove()
 		os.Exit(1)
 	}()
 	return nil
