@@ -3,6 +3,7 @@ package docker
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -15,7 +16,10 @@ func imageName(image string) string { return image + ":" + tag }
 
 // build makes all images, once.
 var build = sync.OnceValue(func() error {
-	base := os.Getenv(baseVariable)
+	base, err := baseArchive()
+	if err != nil {
+		return err
+	}
 	if out, err := exec.Command("docker", "import", base, imageName("base")).CombinedOutput(); err != nil {
 		return &buildError{"importing " + base, err, out}
 	}
@@ -26,6 +30,15 @@ var build = sync.OnceValue(func() error {
 	}
 	return nil
 })
+
+// baseArchive is the file that baseVariable names, or the one of `scripts/setup docker`.
+func baseArchive() (string, error) {
+	if given := os.Getenv(baseVariable); given != "" {
+		return given, nil
+	}
+	cache, err := os.UserCacheDir()
+	return filepath.Join(cache, "whiskaway", "docker-base.tar"), err
+}
 
 type buildError struct {
 	what string

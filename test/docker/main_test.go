@@ -15,8 +15,8 @@ const (
 	asked = "WHISKAWAY_DOCKER"
 	// inside says that this process is in the namespaces already.
 	inside = "WHISKAWAY_DOCKER_INSIDE"
-	// baseVariable names an archive of a file system with Python and Node.js, the base
-	// of the images: no registry is asked.
+	// baseVariable names an archive of a file system with Python and Node.js, the base of the images: no
+	// registry is asked. Without it, it is where scripts/setup leaves one.
 	baseVariable = "WHISKAWAY_DOCKER_BASE"
 )
 
