@@ -2,6 +2,8 @@ package docker
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -90,9 +92,25 @@ func TestClientMode(t *testing.T) {
 			docker(t, "unpause", r.id)
 			r.answers(`{}`, run("2"))
 			r.guarded(2)
+			t.Logf("memory of an idle client: %s", docker(t, "stats", "--no-stream", "--format", "{{.MemUsage}}", r.id))
 			r.ends(t)
 		})
 	}
+}
+
+// An image that was given its balancer and its token needs no variable when it is run.
+func TestConfiguredClientImage(t *testing.T) {
+	f := startFleet(t)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "token"), []byte(f.token("client")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	docker(t, "build", "--quiet", "--file", root+"/docker/configured/Dockerfile", "--build-arg", "CLIENT="+imageName("whiskaway-client-python"),
+		"--build-arg", "BALANCER="+f.url, "--tag", imageName("configured"), dir)
+	r := startRuntime(t, "configured", slices.Concat(asInvoker, readOnly)...)
+	r.init("main@gpu", remoteCode, false)
+	r.answers(`{}`, run("1"))
+	r.guarded(1)
 }
 
 // Frozen while the server restarts: the function is gone, and the next run starts it again.

@@ -2,8 +2,12 @@ package docker
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -44,12 +48,19 @@ type manifest struct {
 	} `json:"runtimes"`
 }
 
-func readManifest(t *testing.T) manifest {
+const fragment = root + "/docker/runtimes.json"
+
+func readFragment(t *testing.T) manifest {
 	t.Helper()
-	text, err := os.ReadFile(root + "/docker/runtimes.json")
+	text, err := os.ReadFile(fragment)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return parseManifest(t, text)
+}
+
+func parseManifest(t *testing.T, text []byte) manifest {
+	t.Helper()
 	var m manifest
 	d := json.NewDecoder(strings.NewReader(string(text)))
 	d.DisallowUnknownFields()
@@ -78,7 +89,7 @@ func TestRuntimesFragment(t *testing.T) {
 	for _, image := range imageTable(t) {
 		images[image.name] = true
 	}
-	families := readManifest(t).Runtimes
+	families := readFragment(t).Runtimes
 	for family, kinds := range families {
 		defaults := 0
 		for _, k := range kinds {
@@ -103,5 +114,72 @@ func TestRuntimesFragment(t *testing.T) {
 	}
 	if len(families) == 0 {
 		t.Error("the fragment is empty")
+	}
+}
+
+// Merging keeps what is there, replaces what is ours, and can be done again.
+func TestFragmentIsMerged(t *testing.T) {
+	needEngine(t) // and with it jq
+	old := filepath.Join(t.TempDir(), "old.json")
+	err := os.WriteFile(old, []byte(`{"runtimes": {
+		"python": [{"kind": "python:3", "default": true, "image": {"name": "theirs"}}, {"kind": "python:remote", "image": {"name": "old"}}],
+		"ruby": [{"kind": "ruby:2.5", "default": true, "image": {"name": "theirs"}}]}}`), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		out, err := exec.Command("jq", "-s", "-f", root+"/docker/merge.jq", "--arg", "prefix", "registry.example.com/p", "--arg", "tag", "1.0", old, fragment).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		merged := parseManifest(t, out)
+		images := map[string]string{}
+		for _, family := range merged.Runtimes {
+			for _, k := range family {
+				images[k.Kind] = strings.Trim(k.Image.Prefix+"/"+k.Image.Name+":"+k.Image.Tag, "/:")
+			}
+		}
+		want := map[string]string{"python:3": "theirs", "ruby:2.5": "theirs"}
+		for _, family := range readFragment(t).Runtimes {
+			for _, k := range family {
+				want[k.Kind] = "registry.example.com/p/" + k.Image.Name + ":1.0"
+			}
+		}
+		if !maps.Equal(images, want) || len(merged.Runtimes["python"]) != 3 {
+			t.Errorf("merged: %v, want %v", images, want)
+		}
+		if err := os.WriteFile(old, out, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The images that docs and manifests name are those that docker/build makes.
+func TestImagesThatAreNamedExist(t *testing.T) {
+	known := []string{}
+	for _, image := range imageTable(t) {
+		known = append(known, image.name)
+	}
+	named := regexp.MustCompile(`registry\.example\.com/whiskaway/([a-z-]+)`)
+	var files []string
+	for _, pattern := range []string{"docs/*.md", "docker/*.md", "docker/kubernetes/*"} {
+		found, _ := filepath.Glob(filepath.Join(root, pattern))
+		files = append(files, found...)
+	}
+	total := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range named.FindAllStringSubmatch(string(text), -1) {
+			total++
+			if !slices.Contains(known, m[1]) {
+				t.Errorf("%s names %s, which docker/images does not know", file, m[1])
+			}
+		}
+	}
+	if total == 0 {
+		t.Error("nothing names an image")
 	}
 }
