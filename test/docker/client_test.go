@@ -22,7 +22,7 @@ func startFleet(t *testing.T) *fleet {
 	t.Helper()
 	needImages(t)
 	f := &fleet{t: t}
-	f.balancer = start(t, "whiskaway-runtime", []string{"--entrypoint", "/bin/whiskaway", "--read-only", "--tmpfs", dataDir + ":mode=1777"},
+	f.balancer = start(t, "whiskaway-runtime", []string{"--entrypoint", "/bin/whiskaway", "--read-only", "--volume", dataDir},
 		"balancer", "--listen", "0.0.0.0:3234", "--data", dataDir)
 	f.balancer.waitFor("balancer listening on")
 	f.url = "https://" + f.balancer.address("3234")
@@ -34,7 +34,7 @@ func startFleet(t *testing.T) *fleet {
 // token reads a token as an operator does: there is no cat in the container.
 func (f *fleet) token(role string) string {
 	f.t.Helper()
-	return docker(f.t, "exec", f.balancer.id, "/bin/whiskaway", "token", role, "--data", dataDir)
+	return docker(f.t, "exec", f.balancer.id, "whiskaway", "token", role, "--data", dataDir)
 }
 
 // client starts a client-mode container as the invoker does, on a read-only file system.
@@ -47,7 +47,7 @@ func (f *fleet) client(image string) *action {
 func (f *fleet) leases() int {
 	f.t.Helper()
 	var status struct{ Functions []struct{ Leases int } }
-	text := docker(f.t, "exec", f.balancer.id, "/bin/whiskaway", "status", "--json", "--data", dataDir)
+	text := docker(f.t, "exec", f.balancer.id, "whiskaway", "status", "--json", "--data", dataDir)
 	if err := json.Unmarshal([]byte(text), &status); err != nil {
 		f.t.Fatalf("%v: %s", err, text)
 	}
