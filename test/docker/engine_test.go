@@ -16,21 +16,14 @@ import (
 // patience is how long a test waits for an event before it fails. It is no measure of speed.
 const patience = 2 * time.Minute
 
-// withEngine runs tests with an engine of their own, and takes away all that it leaves.
-func withEngine(tests func() int) (code int, err error) {
-	dir, err := os.MkdirTemp("", "whiskaway-docker-")
-	if err != nil {
-		return 1, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+// withEngine runs tests with an engine of their own, whose data are in dir.
+func withEngine(dir string, tests func() int) (code int, err error) {
 	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("setting loopback up: %w: %s", err, out)
 	}
 	os.Setenv("DOCKER_HOST", "unix://"+filepath.Join(dir, "socket"))
 	os.Setenv("DOCKER_CONFIG", dir)
-	group := filepath.Base(dir)
-	defer removeGroups(group)
-	stop, err := startEngine(dir, group)
+	stop, err := startEngine(dir, filepath.Base(dir))
 	if err != nil {
 		return 1, err
 	}
@@ -89,14 +82,6 @@ func stopEngine(cmd *exec.Cmd, ended <-chan error) error {
 		err = errors.Join(err, errors.New("dockerd did not end after SIGTERM"), <-ended)
 	}
 	return err
-}
-
-// removeGroups removes the empty control groups that dockerd leaves.
-func removeGroups(name string) {
-	dirs, _ := filepath.Glob("/sys/fs/cgroup/*/" + name)
-	for _, dir := range append(dirs, "/sys/fs/cgroup/"+name) {
-		os.Remove(dir)
-	}
 }
 
 // docker runs a command of the client, and returns what it printed on stdout.

@@ -1,19 +1,17 @@
 package docker
 
 import (
+	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"runtime"
-	"slices"
-	"syscall"
+	"path/filepath"
 	"testing"
 )
 
 const (
 	// asked switches the tests that need an engine on.
 	asked = "WHISKAWAY_DOCKER"
-	// inside says that this process is in the namespaces already.
+	// inside is the engine's directory, for the process that is in the namespaces already.
 	inside = "WHISKAWAY_DOCKER_INSIDE"
 	// baseVariable names an archive of a file system with Python and Node.js, the base of the images: no
 	// registry is asked. Without it, it is where scripts/setup leaves one.
@@ -21,13 +19,16 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	switch {
-	case os.Getenv(asked) == "":
+	if os.Getenv(asked) == "" {
 		os.Exit(m.Run())
-	case os.Getenv(inside) == "":
-		os.Exit(enter())
 	}
-	code, err := withEngine(m.Run)
+	code := 0
+	var err error
+	if dir := os.Getenv(inside); dir != "" {
+		code, err = withEngine(dir, m.Run)
+	} else {
+		err = outside()
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
@@ -35,24 +36,26 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// enter runs this test again, as process 1 of namespaces of its own. When it ends, or we do,
-// the kernel ends all that is in there.
-func enter() int {
-	runtime.LockOSThread() // Pdeathsig follows the thread
-	self, err := os.Executable()
+// outside runs this test again in namespaces of its own, and takes away what is left of it, also when it was killed.
+func outside() (err error) {
+	dir, err := os.MkdirTemp("", "whiskaway-docker-")
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return err
 	}
-	cmd := exec.Command("unshare", slices.Concat([]string{"--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", self}, os.Args[1:])...)
-	cmd.Env = append(os.Environ(), inside+"=1")
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "the tests in namespaces of their own:", err)
-		return 1
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer removeGroups(filepath.Base(dir))
+	return enter(dir)
+}
+
+// removeGroups removes the control groups of the engine's containers, which are empty by now.
+func removeGroups(name string) {
+	dirs, _ := filepath.Glob("/sys/fs/cgroup/*/" + name)
+	for _, dir := range append(dirs, "/sys/fs/cgroup/"+name) {
+		within, _ := filepath.Glob(dir + "/*/")
+		for _, group := range append(within, dir) {
+			os.Remove(group)
+		}
 	}
-	return 0
 }
 
 // needEngine skips a test that was not asked for.
