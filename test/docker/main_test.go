@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 )
 
 const (
@@ -37,24 +39,36 @@ func TestMain(m *testing.M) {
 }
 
 // outside runs this test again in namespaces of its own, and takes away what is left of it, also when it was killed.
-func outside() (err error) {
+func outside() error {
 	dir, err := os.MkdirTemp("", "whiskaway-docker-")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	defer removeGroups(filepath.Base(dir))
-	return enter(dir)
+	return errors.Join(enter(dir), removeGroups(filepath.Base(dir)), os.RemoveAll(dir))
 }
 
-// removeGroups removes the control groups of the engine's containers, which are empty by now.
-func removeGroups(name string) {
-	dirs, _ := filepath.Glob("/sys/fs/cgroup/*/" + name)
-	for _, dir := range append(dirs, "/sys/fs/cgroup/"+name) {
-		within, _ := filepath.Glob(dir + "/*/")
-		for _, group := range append(within, dir) {
-			os.Remove(group)
+// removeGroups removes the control groups of the engine's containers. Where the tests were killed, their processes
+// may be about to end: then it waits for them.
+func removeGroups(name string) error {
+	deadline := time.Now().Add(patience)
+	for {
+		left, _ := filepath.Glob("/sys/fs/cgroup/*/" + name)
+		left = append(left, "/sys/fs/cgroup/"+name)
+		left = slices.DeleteFunc(left, func(dir string) bool {
+			within, _ := filepath.Glob(dir + "/*/")
+			for _, group := range append(within, dir) {
+				os.Remove(group)
+			}
+			_, err := os.Stat(dir)
+			return err != nil
+		})
+		switch {
+		case len(left) == 0:
+			return nil
+		case time.Now().After(deadline):
+			return fmt.Errorf("control groups that cannot be removed: %v", left)
 		}
+		time.Sleep(50 * time.Millisecond)
 	}
 }
 
