@@ -30,6 +30,10 @@ type hosts struct {
 // local returns the Host over this machine's workers. Its data are in the
 // runtime's own temporary directory: a container keeps nothing.
 func (h *hosts) local(ctx context.Context) (function.Host, error) {
+	if isOn(os.Getenv("WHISKAWAY_REMOTE_ONLY")) {
+		return nil, function.Errorf(function.CodeNoCapacity,
+			"functions of this kind run on other machines only, and main does not say on which; write for example main@gpu")
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.here != nil {

@@ -34,6 +34,7 @@ A function whose main says @ runs elsewhere (client mode), any other runs here.
   WHISKAWAY_TOKEN        its client token, or WHISKAWAY_TOKEN_FILE, a file that holds it
   WHISKAWAY_TOKENS_FILE  lines "host token", for targets that are hosts: main@gpu.example.com
   WHISKAWAY_KIND         the functions' kind: python:3, nodejs:20 or native
+  WHISKAWAY_REMOTE_ONLY  1: a function whose main says no @ is refused
 
 Of OpenServerless's variables, OW_ACTIVATE_PROXY_CLIENT=1 changes nothing (client
 mode is on), and OW_ACTIVATE_PROXY_SERVER=1 makes this a server for clients that
