@@ -23,14 +23,15 @@ var mayImport = map[string][]string{
 	"server":    {"function", "kind", "gpu", "worker", "codestore", "sandbox", "sandbox/cgroup"},
 	"wire":      {"function"},
 	"balancer":  {"function", "codestore"},
-	"runtime":   {"function"},
+	"initbody":  {"function"},
+	"runtime":   {"function", "initbody"},
 	"platform":  {"platform/"},
 	"console":   {"function"},
 	"telemetry": {"function"},
 }
 
 // rooms are the folders that must be there, each with a doc.go.
-var rooms = []string{"function", "kind", "sandbox", "gpu", "codestore", "worker", "server", "wire", "balancer", "runtime",
+var rooms = []string{"function", "kind", "sandbox", "gpu", "codestore", "worker", "server", "wire", "balancer", "initbody", "runtime",
 	"platform", "platform/api", "platform/controller", "platform/bus", "platform/invoker", "platform/store", "console", "telemetry"}
 
 type listed struct {

@@ -1,4 +1,4 @@
-package runtime
+package initbody
 
 import (
 	"crypto/sha256"
@@ -15,17 +15,18 @@ import (
 // maxCode is the largest code in bytes: what OpenWhisk takes by default.
 const maxCode = 48 << 20
 
-// A codeFile is the function's code on disk: its raw bytes.
-type codeFile struct {
+// A Code is the function's code on disk: its raw bytes.
+type Code struct {
+	// Digest is the SHA-256 of the bytes.
+	Digest function.Digest
 	path   string
-	digest function.Digest
 }
 
-// open returns a reader of the code.
-func (c *codeFile) open() (io.ReadCloser, error) { return os.Open(c.path) }
+// Open returns a reader of the code.
+func (c *Code) Open() (io.ReadCloser, error) { return os.Open(c.path) }
 
-// remove deletes the file; that it is gone already is no error.
-func (c *codeFile) remove() error {
+// Remove deletes the file; that it is gone already is no error.
+func (c *Code) Remove() error {
 	if err := os.Remove(c.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing the function's code: %w", err)
 	}
@@ -45,9 +46,9 @@ func newTempFile(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// keepCode turns text, the "code" field as it was sent, into a codeFile in dir.
+// keepCode turns text, the "code" field as it was sent, into a Code in dir.
 // Binary code is base64. text is read from its beginning, and is the caller's.
-func keepCode(dir string, text *os.File, binary bool) (*codeFile, error) {
+func keepCode(dir string, text *os.File, binary bool) (*Code, error) {
 	if _, err := text.Seek(0, io.SeekStart); err != nil {
 		return nil, fmt.Errorf("reading the code back: %w", err)
 	}
@@ -59,8 +60,8 @@ func keepCode(dir string, text *os.File, binary bool) (*codeFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	code := &codeFile{path: f.Name()}
-	code.digest, err = copyCode(f, raw)
+	code := &Code{path: f.Name()}
+	code.Digest, err = copyCode(f, raw)
 	if err == nil {
 		return code, nil
 	}
