@@ -3,6 +3,7 @@ package openserverless
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -29,9 +30,23 @@ func (f *Face) serveRun(r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	for {
+		answer, err := f.runNamed(r, n, fields)
+		// It never started, for whose session it was has stopped meanwhile. Where only the
+		// hash is known that may have been another client's.
+		if !errors.Is(err, errStopped) {
+			return answer, err
+		}
+	}
+}
+
+// runNamed runs the function that n means now.
+func (f *Face) runNamed(r *http.Request, n names, fields []member) ([]byte, error) {
 	s, err := f.sessions.begin(n)
 	if err != nil {
-		f.tell(err, n)
+		if errors.Is(err, errAmbiguous) { // an operator can do something about it
+			f.cfg.Log.Warn("a run was refused: its client sends no proxiedActionID, and its actionCodeHash names several functions", "hash", n.hash)
+		}
 		return nil, err
 	}
 	defer f.end(r.Context(), s)
@@ -39,12 +54,8 @@ func (f *Face) serveRun(r *http.Request) ([]byte, error) {
 	return f.run(r.Context(), s, &act, deadlineOf(fields))
 }
 
-// tell logs what an operator can do something about.
-func (f *Face) tell(err error, n names) {
-	if err == error(errAmbiguous) {
-		f.cfg.Log.Warn("a run was refused: its client sends no proxiedActionID, and its actionCodeHash names several functions", "hash", n.hash)
-	}
-}
+// errStopped is for a run that never started, because its client's session ended first.
+var errStopped = errors.New("the session has been stopped")
 
 // end prolongs the lease. That the Host has forgotten the function is no error: the
 // next run starts it again.
@@ -105,36 +116,46 @@ func (f *Face) run(ctx context.Context, s *session, act *function.Activation, de
 	out := &output{limit: f.cfg.MaxResult}
 	sum, err := f.cfg.Host.Run(ctx, s.id, f.claim(s), act, out)
 	if function.CodeOf(err) == function.CodeUnknownFunction {
-		if limit > 0 {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithDeadline(ctx, now.Add(limit))
-			defer cancel()
-		}
-		if err = f.revive(ctx, s); err == nil {
-			sum, err = f.runAgain(ctx, s, act, now, out)
-		}
+		sum, err = f.reviveAndRun(ctx, s, act, now, out)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errStopped):
+		return nil, err
+	case err != nil:
 		return nil, runRefusal(err)
 	}
 	return out.answer(sum, limit)
 }
 
-func (f *Face) runAgain(ctx context.Context, s *session, act *function.Activation, began time.Time, out *output) (function.Summary, error) {
+// reviveAndRun is for a run that the Host refused at began, as it did not know the function.
+func (f *Face) reviveAndRun(ctx context.Context, s *session, act *function.Activation, began time.Time, out *output) (function.Summary, error) {
 	if act.Timeout > 0 {
-		if act.Timeout -= time.Since(began); act.Timeout <= 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, began.Add(act.Timeout))
+		defer cancel()
+	}
+	if err := f.revive(ctx, s); err != nil {
+		return function.Summary{}, err
+	}
+	again := *act
+	if act.Timeout > 0 {
+		if again.Timeout -= time.Since(began); again.Timeout <= 0 {
 			return function.Summary{}, context.DeadlineExceeded
 		}
 	}
-	return f.cfg.Host.Run(ctx, s.id, f.claim(s), act, out)
+	sum, err := f.cfg.Host.Run(ctx, s.id, f.claim(s), &again, out)
+	if function.CodeOf(err) == function.CodeUnknownFunction && !f.sessions.has(s) {
+		return sum, errStopped
+	}
+	return sum, err
 }
 
 // revive starts a function again. Its code is with the Host.
 func (f *Face) revive(ctx context.Context, s *session) error {
-	if !f.sessions.has(s) {
-		return errUnknown
-	}
 	spec, err := f.sessions.files.spec(s)
+	if !f.sessions.has(s) {
+		return errStopped
+	}
 	if err != nil {
 		return err
 	}
@@ -143,8 +164,9 @@ func (f *Face) revive(ctx context.Context, s *session) error {
 	if function.CodeOf(err) == function.CodeCodeMissing {
 		return refuse(http.StatusNotFound, "Action not found in remote runtime: its code is no longer here. Initialize it again.")
 	}
-	if !f.sessions.has(s) { // stopped meanwhile
+	if !f.sessions.has(s) {
 		f.release(ctx, s)
+		return errStopped
 	}
 	return err
 }

@@ -207,3 +207,21 @@ func FuzzRun(f *testing.F) {
 		}
 	})
 }
+
+// A run by hash was counted to a client that stops before it starts: another client's
+// session serves it then.
+func TestStopOfAnotherClientIsNotNoticed(t *testing.T) {
+	g := newRig(t)
+	g.init(client("a"))
+	g.init(client("b"))
+	g.host.forget(false)
+	g.host.onInit = func(context.Context, function.Spec) error {
+		g.host.onInit = func(context.Context, function.Spec) error { return nil }
+		g.post("/stop", byID("b")).want(t, 200, "ok")
+		return nil
+	}
+	g.post("/run", byHash("h1")).want(t, 200, "response")
+	if leases, _ := g.host.counts(); leases != 1 || len(g.host.ran) != 1 {
+		t.Errorf("%d leases, %d runs", leases, len(g.host.ran))
+	}
+}
