@@ -63,8 +63,8 @@ func NewFace(cfg Config) (*Face, error) {
 	if cfg.Body == (function.BodyLimits{}) {
 		cfg.Body = function.DefaultBodyLimits
 	}
-	any := function.Spec{Namespace: cfg.Namespace, Action: "any", Kind: cfg.Kind, Main: "main"}
-	if err := any.Check(); err != nil {
+	example := function.Spec{Namespace: cfg.Namespace, Action: "any", Kind: cfg.Kind, Main: "main"}
+	if err := example.Check(); err != nil {
 		return nil, err
 	}
 	f := &Face{cfg: cfg}

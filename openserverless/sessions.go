@@ -85,7 +85,7 @@ func (t *sessions) drop(s *session) error {
 // ones above the limits. t.mu is held.
 func (t *sessions) sweep() {
 	oldest := time.Now().Add(-forgetAfter * t.limits.idle)
-	for place := t.order.Back(); place != nil; {
+	for place, left := t.order.Back(), t.order.Len(); left > 0; left-- {
 		s := place.Value.(*session)
 		place = place.Prev()
 		crowded := t.order.Len() > t.limits.sessions || t.bytes > t.limits.bytes

@@ -141,6 +141,28 @@ func TestSessionsAreBounded(t *testing.T) {
 	})
 }
 
+// Sessions whose runs go on are not forgotten, however little room there is.
+func TestRunningSessionsStay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		g.init(client("a"))
+		g.init(client("b"))
+		a, err := g.face.sessions.begin(names{actionID: "a"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.face.sessions.limits.bytes = 10
+		g.init(client("c"))
+		time.Sleep(24 * time.Hour)
+		g.post("/run", byID("c")).want(t, 404, "")
+		g.post("/run", byID("b")).want(t, 404, "")
+		if !g.face.sessions.end(a) {
+			t.Error("the one that ran was forgotten")
+		}
+		g.post("/run", byID("a")).want(t, 404, "") // there is no room for it
+	})
+}
+
 // Many clients of several functions at once; each run goes to its own function.
 func TestManyClientsAtOnce(t *testing.T) {
 	g := newRig(t)
