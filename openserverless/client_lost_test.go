@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,14 +46,14 @@ func TestRunsThatMayHaveStarted(t *testing.T) {
 		}, function.OutcomeLost, "may have started"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			runs := 0
+			var runs atomic.Int32
 			s := &fakeopenserverless.Server{Run: echo}
 			h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path != "/run" {
 					s.ServeHTTP(w, r)
 					return
 				}
-				runs++
+				runs.Add(1)
 				io.Copy(io.Discard, r.Body)
 				c.answer(w, r)
 			}))
@@ -60,8 +61,8 @@ func TestRunsThatMayHaveStarted(t *testing.T) {
 			client := newTestClient(t, h.URL)
 			id := ready(t, client, specOf("x"), "x", "l")
 			f, sum, err := runOn(client, t.Context(), id, "l", "{}", 0)
-			if err != nil || sum.Outcome != c.outcome || !strings.Contains(sum.Error, c.text) || f != (frames{}) || runs != 1 {
-				t.Errorf("%v %+v %q, sent %d times", err, sum, f, runs)
+			if err != nil || sum.Outcome != c.outcome || !strings.Contains(sum.Error, c.text) || f != (frames{}) || runs.Load() != 1 {
+				t.Errorf("%v %+v %q, sent %d times", err, sum, f, runs.Load())
 			}
 		})
 	}
