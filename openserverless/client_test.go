@@ -136,7 +136,7 @@ func checkRequests(t *testing.T, all []fakeopenserverless.Request) {
 		t.Fatalf("%d requests", len(all))
 	}
 	for _, r := range all {
-		if r.Header.Get("Authorization") != "" || r.Header.Get("Content-Length") != fmt.Sprint(len(r.Body)) || r.Header.Get("Content-Type") != "application/json" {
+		if r.Header.Get("Authorization") != "" || r.Header.Get("Content-Length") != fmt.Sprint(len(r.Body)) || r.Header.Get("Content-Type") != "application/json" || r.Header.Get("Connection") != "close" {
 			t.Errorf("%s: %v", r.Path, r.Header)
 		}
 	}

@@ -1,9 +1,12 @@
 package openserverless
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/whiskaway/whiskaway/function"
 )
 
 // Clients of one function share it, each with a session of its own.
@@ -20,8 +23,8 @@ func TestOneFunctionForAllWhoseEverythingIsTheSame(t *testing.T) {
 			t.Error("two functions ran")
 		}
 	}
-	if leases, _ := g.host.counts(); leases != 2 {
-		t.Errorf("%d leases, want one for each client", leases)
+	if leases, _ := g.host.counts(); leases != 2 || len(g.host.stopped) != 0 {
+		t.Errorf("%d leases, want one for each client; %d were given back", leases, len(g.host.stopped))
 	}
 }
 
@@ -105,12 +108,33 @@ func TestIDCannotBeTakenOver(t *testing.T) {
 	thief := client("a")
 	thief.main = "other"
 	g.post("/init", thief.initBody(someCode)).want(t, 409, "another function")
-	if leases, _ := g.host.counts(); leases != mine {
-		t.Errorf("%d leases, want %d", leases, mine)
+	if leases, inits := g.host.counts(); leases != mine || inits != 1 {
+		t.Errorf("%d leases, want %d; %d inits", leases, mine, inits)
 	}
 	g.post("/run", byID("a")).want(t, 200, "response")
 	if g.host.ran[0] != g.host.inits[0].ID() || g.host.inits[0].Main != "main" {
 		t.Error("the run went to the other function")
+	}
+}
+
+// Of two functions that are initialized under one id at once, the first that is ready has it.
+func TestIDOfTwoAtOnce(t *testing.T) {
+	g := newRig(t)
+	slower := client("a")
+	slower.main = "other"
+	g.host.onInit = func(_ context.Context, spec function.Spec) error {
+		if spec.Main == "other" {
+			g.init(client("a"))
+		}
+		return nil
+	}
+	g.post("/init", slower.initBody(someCode)).want(t, 409, "another function")
+	if leases, inits := g.host.counts(); leases != 1 || inits != 2 {
+		t.Errorf("%d leases, %d inits", leases, inits)
+	}
+	g.post("/run", byID("a")).want(t, 200, "response")
+	if id, _ := g.lastRun(); id != g.host.inits[0].ID() || g.host.inits[0].Main != "main" {
+		t.Error("the slower one ran")
 	}
 }
 
