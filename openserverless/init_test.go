@@ -116,3 +116,30 @@ func TestInitEndsAtItsDeadline(t *testing.T) {
 		}
 	})
 }
+
+// FuzzInit sends arbitrary bodies to /init. Whatever they say, a function belongs to the listener's
+// namespace and has none of the platform's variables; what is refused leaves nothing.
+func FuzzInit(f *testing.F) {
+	f.Add([]byte(client("a").with("X", "y").initBody(someCode)))
+	f.Add([]byte(`{"value":{"code":"AAEC","binary":true,"main":"f&kind=native&gpu","env":{"__OW_NAMESPACE":"x","N":1}},"proxiedActionID":"a"}`))
+	f.Add([]byte(`{"proxiedActionID":"a","value":{"code":"x","name":"/a/b","env":{"__OW_ACTION_NAME":"/","__OW_DEADLINE":"99999999999999"}}}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		g := newRig(t)
+		r := g.post("/init", string(body))
+		sessions, code := g.files()
+		if taken := r.status == 200; taken != (sessions == 1) || taken != (len(g.host.inits) == 1) || code != 0 {
+			t.Fatalf("%q: %d, %d sessions, %d codes, %d inits", body, r.status, sessions, code, len(g.host.inits))
+		}
+		for _, spec := range g.host.inits {
+			if spec.Namespace != "ns" || spec.Check() != nil {
+				t.Errorf("%q: %+v", body, spec)
+			}
+		}
+		if r.status == 200 {
+			g.restart()
+			if g.face.sessions.order.Len() != 1 {
+				t.Errorf("%q: the session is not taken over by the next server", body)
+			}
+		}
+	})
+}

@@ -38,6 +38,7 @@ A function whose main says @ runs elsewhere (client mode), any other runs here.
   WHISKAWAY_TOKEN        its client token, or WHISKAWAY_TOKEN_FILE, a file that holds it
   WHISKAWAY_TOKENS_FILE  lines "host token", for targets that are hosts: main@gpu.example.com
   WHISKAWAY_KIND         the functions' kind: python:3, nodejs:20 or native
+  WHISKAWAY_PLAIN_HTTP   hosts of OpenServerless that may be reached without TLS: 10.0.0.5:8080
 
 Of OpenServerless's variables, OW_ACTIVATE_PROXY_CLIENT=1 lets a target that is a
 host be asked whether it is Whiskaway's or OpenServerless's, and
