@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -25,6 +26,9 @@ type Server struct {
 	TLS *tls.Config
 	// Grace is how long requests under way may take at the end; then they are cut.
 	Grace time.Duration
+	// Idle is how long a connection may be idle before it is closed; 0 means 90 s, which is longer
+	// than a Client keeps one.
+	Idle time.Duration
 	// OnShutdown is called when the end begins, to end what would never end
 	// itself: Handler.StopWatches.
 	OnShutdown func()
@@ -64,7 +68,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 func (s *Server) httpServer(conns *sync.WaitGroup) *http.Server {
 	server := &http.Server{
 		Handler:           s.Handler,
-		IdleTimeout:       idleTimeout,
+		IdleTimeout:       cmp.Or(s.Idle, idleTimeout),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ErrorLog:          slog.NewLogLogger(orDiscard(s.Log).Handler(), slog.LevelWarn),
 		Protocols:         http1(),

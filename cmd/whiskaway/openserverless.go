@@ -62,10 +62,14 @@ func (o *openServerlessFlags) serve(g *errgroup.Group, ctx context.Context, out 
 	warning := o.warning(l.Addr().String())
 	log.Warn(warning, "address", l.Addr().String(), "namespace", o.namespace)
 	fmt.Fprintf(out, "openserverless listening on http://%s for the namespace %s\nWARNING: %s\n", l.Addr(), o.namespace, warning)
-	s := wire.Server{Handler: face, Grace: requestGrace, Log: log}
+	s := wire.Server{Handler: face, Grace: requestGrace, Idle: theirIdle, Log: log}
 	g.Go(func() error { return s.Serve(ctx, l) })
 	return nil
 }
+
+// theirIdle is longer than their clients keep an idle connection, which is as long as Go's default
+// transport does, 90 s: else a run could be written into one that we just close, and be lost.
+const theirIdle = 3 * time.Minute
 
 // warning says what the operator takes on.
 func (o *openServerlessFlags) warning(addr string) string {
