@@ -21,7 +21,10 @@ func forwardTheirWay(t *testing.T, c *theirClient, logs func(out, err string)) s
 	t.Helper()
 	target := &url.URL{Scheme: "http", Host: c.addr}
 	proxy := &httputil.ReverseProxy{
-		Director: func(r *http.Request) { r.URL.Scheme, r.URL.Host, r.Host = target.Scheme, target.Host, target.Host },
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.SetXForwarded()
+		},
 		ModifyResponse: func(resp *http.Response) error {
 			if resp.StatusCode != http.StatusOK || resp.Request.URL.Path != "/run" {
 				return nil
