@@ -14,5 +14,5 @@
 //     documentation demands: they are used again for the next request.
 //   - Every goroutine has ended when Wait returns.
 //
-// docs/decisions/0008 says why net/http alone was not enough, with figures.
+// docs/decisions/0009 says why net/http alone was not enough, with figures.
 package http1

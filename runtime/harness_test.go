@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -159,4 +161,16 @@ func (r reply) want(t *testing.T, status int, part string) {
 	if r.status != status || !strings.Contains(r.body, part) {
 		t.Errorf("answer %d %s, want %d with %q", r.status, r.body, status, part)
 	}
+}
+
+// kept lists the files in dir, also those without a name that this process has open.
+func kept(dir string) []string {
+	files, _ := filepath.Glob(filepath.Join(dir, "*"))
+	open, _ := filepath.Glob("/proc/self/fd/*")
+	for _, fd := range open {
+		if path, err := os.Readlink(fd); err == nil && strings.HasPrefix(path, dir+"/") && strings.HasSuffix(path, " (deleted)") {
+			files = append(files, path)
+		}
+	}
+	return files
 }

@@ -132,5 +132,5 @@ func (r *Runtime) Close(ctx context.Context) error {
 	if fn == nil {
 		return nil
 	}
-	return errors.Join(fn.stop(ctx), fn.code.remove())
+	return errors.Join(fn.stop(ctx), fn.code.Remove())
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -26,6 +27,9 @@ type Server struct {
 	TLS *tls.Config
 	// Grace is how long requests under way may take at the end; then they are cut.
 	Grace time.Duration
+	// Idle is how long a connection may be idle before it is closed; 0 means 90 s, which is longer
+	// than a Client keeps one.
+	Idle time.Duration
 	// OnShutdown is called when the end begins, to end what would never end
 	// itself: Handler.StopWatches.
 	OnShutdown func()
@@ -63,10 +67,12 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 
 func (s *Server) httpServer() *http1.Server {
 	return http1.New(http1.Config{
-		Handler: s.Handler, IdleTimeout: idleTimeout, HeaderTimeout: s.headerTimeout(), ConnState: s.connState,
+		Handler: s.Handler, IdleTimeout: s.idleTimeout(), HeaderTimeout: s.headerTimeout(), ConnState: s.connState,
 		ErrorLog: slog.NewLogLogger(orDiscard(s.Log).Handler(), slog.LevelWarn),
 	})
 }
+
+func (s *Server) idleTimeout() time.Duration { return cmp.Or(s.Idle, idleTimeout) }
 
 // headerTimeout is how long a request's headers may take; 0: for ever.
 func (s *Server) headerTimeout() time.Duration {

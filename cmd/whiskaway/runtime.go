@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/whiskaway/whiskaway/openserverless"
 	"github.com/whiskaway/whiskaway/runtime"
 	"github.com/whiskaway/whiskaway/wire"
 )
@@ -35,10 +38,14 @@ A function whose main says @ runs elsewhere (client mode), any other runs here.
   WHISKAWAY_TOKENS_FILE  lines "host token", for targets that are hosts: main@gpu.example.com
   WHISKAWAY_KIND         the functions' kind: python:3, nodejs:20 or native
   WHISKAWAY_REMOTE_ONLY  1: a function whose main says no @ is refused
+  WHISKAWAY_PLAIN_HTTP   hosts of OpenServerless that may be reached without TLS: 10.0.0.5:8080
 
-Of OpenServerless's variables, OW_ACTIVATE_PROXY_CLIENT=1 changes nothing (client
-mode is on), and OW_ACTIVATE_PROXY_SERVER=1 makes this a server for clients that
-show WHISKAWAY_TOKEN, as "whiskaway server --listen" does.`,
+Of OpenServerless's variables, OW_ACTIVATE_PROXY_CLIENT=1 lets a target that is a
+host be asked whether it is Whiskaway's or OpenServerless's, and
+OW_ACTIVATE_PROXY_SERVER=1 makes this a server: for clients that show
+WHISKAWAY_TOKEN, as "whiskaway server --listen" does, or with
+WHISKAWAY_OPENSERVERLESS_NAMESPACE for OpenServerless's own clients, as
+"whiskaway server --openserverless" does.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
@@ -50,7 +57,10 @@ show WHISKAWAY_TOKEN, as "whiskaway server --listen" does.`,
 
 func (c *runtimeCommand) run(ctx context.Context, out io.Writer) error {
 	if isOn(os.Getenv("OW_ACTIVATE_PROXY_SERVER")) {
-		s := serverCommand{options: c.options, listen: c.listen, pprof: c.pprof}
+		s, err := c.asServer()
+		if err != nil {
+			return err
+		}
 		return s.run(ctx, out)
 	}
 	log, err := c.runtimeLogger()
@@ -70,6 +80,29 @@ func (c *runtimeCommand) run(ctx context.Context, out io.Writer) error {
 	hosts := &hosts{temp: &temp, log: log, concurrent: isOn(os.Getenv("__OW_ALLOW_CONCURRENT"))}
 	defer hosts.close()
 	return c.serve(ctx, l, hosts, log)
+}
+
+// asServer is what OpenServerless's variable makes of a runtime. There is one address, so
+// it is for one sort of clients.
+func (c *runtimeCommand) asServer() (*serverCommand, error) {
+	s := &serverCommand{options: c.options, pprof: c.pprof, drain: closeTimeout, machine: containerFlags()}
+	token, err := secretOf(os.Getenv("WHISKAWAY_TOKEN"), "WHISKAWAY_TOKEN_FILE")
+	if err != nil {
+		return nil, err
+	}
+	namespace := os.Getenv("WHISKAWAY_OPENSERVERLESS_NAMESPACE")
+	switch {
+	case namespace == "" && token == "":
+		return nil, errors.New("OW_ACTIVATE_PROXY_SERVER makes this a server, but it is not said for whom: set WHISKAWAY_TOKEN, a long random secret that Whiskaway's clients show, " +
+			"or WHISKAWAY_OPENSERVERLESS_NAMESPACE, the namespace of OpenServerless's clients, who know no tokens")
+	case namespace != "" && token != "":
+		return nil, errors.New("WHISKAWAY_TOKEN and WHISKAWAY_OPENSERVERLESS_NAMESPACE are both set, but OpenServerless's clients know no tokens: unset one of the two")
+	case token != "":
+		s.listen, s.token = c.listen, token
+	default:
+		s.openServerless = openServerlessFlags{listen: c.listen, namespace: namespace, kind: cmp.Or(os.Getenv("WHISKAWAY_KIND"), defaultKind), idle: openserverless.DefaultIdle}
+	}
+	return s, nil
 }
 
 func (c *runtimeCommand) serve(ctx context.Context, l net.Listener, h *hosts, log *slog.Logger) error {

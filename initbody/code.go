@@ -1,4 +1,4 @@
-package runtime
+package initbody
 
 import (
 	"crypto/sha256"
@@ -15,16 +15,17 @@ import (
 // maxCode is the largest code in bytes: what OpenWhisk takes by default.
 const maxCode = 48 << 20
 
-// A codeFile is the function's code on disk: its raw bytes. The file has no name:
+// A Code is the function's code on disk: its raw bytes. The file has no name:
 // being open is enough, and leaves nothing behind however this process ends.
-type codeFile struct {
+type Code struct {
+	// Digest is the SHA-256 of the bytes.
+	Digest function.Digest
 	file   *os.File
 	size   int64 // in bytes
-	digest function.Digest
 }
 
-// open returns a reader of the code, which can be read again from anywhere.
-func (c *codeFile) open() (io.ReadCloser, error) {
+// Open returns a reader of the code, which can be read again from anywhere.
+func (c *Code) Open() (io.ReadCloser, error) {
 	return codeReader{io.NewSectionReader(c.file, 0, c.size)}, nil
 }
 
@@ -34,8 +35,8 @@ type codeReader struct{ *io.SectionReader }
 // Close does nothing.
 func (codeReader) Close() error { return nil }
 
-// remove gives the disk's space back; that this was done already is no error.
-func (c *codeFile) remove() error {
+// Remove gives the disk's space back; that this was done already is no error.
+func (c *Code) Remove() error {
 	if err := c.file.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
 		return fmt.Errorf("removing the function's code: %w", err)
 	}
@@ -61,9 +62,9 @@ func newTempFile(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// keepCode turns text, the "code" field as it was sent, into a codeFile in dir.
+// keepCode turns text, the "code" field as it was sent, into a Code in dir.
 // Binary code is base64. text is read from its beginning, and is the caller's.
-func keepCode(dir string, text *os.File, binary bool) (*codeFile, error) {
+func keepCode(dir string, text *os.File, binary bool) (*Code, error) {
 	if _, err := text.Seek(0, io.SeekStart); err != nil {
 		return nil, fmt.Errorf("reading the code back: %w", err)
 	}
@@ -75,8 +76,8 @@ func keepCode(dir string, text *os.File, binary bool) (*codeFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	code := &codeFile{file: f}
-	if code.digest, code.size, err = copyCode(f, raw); err != nil {
+	code := &Code{file: f}
+	if code.Digest, code.size, err = copyCode(f, raw); err != nil {
 		f.Close()
 		return nil, err
 	}
