@@ -21,16 +21,16 @@ var mayImport = map[string][]string{
 	"codestore": {"function"},
 	"worker":    {"function", "kind", "sandbox"},
 	"server":    {"function", "kind", "gpu", "worker", "codestore", "sandbox", "sandbox/cgroup"},
-	"wire":      {"function"},
+	"wire":      {"function", "stream"},
 	"balancer":  {"function", "codestore"},
-	"runtime":   {"function"},
+	"runtime":   {"function", "stream"},
 	"platform":  {"platform/"},
 	"console":   {"function"},
 	"telemetry": {"function"},
 }
 
 // rooms are the folders that must be there, each with a doc.go.
-var rooms = []string{"function", "kind", "sandbox", "gpu", "codestore", "worker", "server", "wire", "balancer", "runtime",
+var rooms = []string{"function", "kind", "sandbox", "gpu", "codestore", "worker", "server", "stream", "wire", "balancer", "runtime",
 	"platform", "platform/api", "platform/controller", "platform/bus", "platform/invoker", "platform/store", "console", "telemetry"}
 
 type listed struct {
