@@ -1,0 +1,403 @@
+package test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/whiskaway/whiskaway/function"
+)
+
+// Each of these streams in one of its kind's ways. It writes how many items it has made
+// to args.dir/made, and when it is closed, args.dir/closed. With args.step it waits
+// after item n for the file n, and it ends after args.last.
+var streamers = []struct{ name, kind, code string }{
+	{"python", "python:3", pythonStream("def", "time.sleep")},
+	{"python async", "python:3", pythonStream("async def", "await asyncio.sleep")},
+	{"node", "nodejs:20", nodeStream("function *", "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2)")},
+	{"node async", "nodejs:20", nodeStream("async function *", "await new Promise(resolve => setTimeout(resolve, 2))")},
+}
+
+func pythonStream(def, sleep string) string {
+	return `
+import asyncio, os, time, uuid
+worker = uuid.uuid4().hex
+def main(args):
+    return items(**args) if "dir" in args else {"worker": worker}
+` + def + ` items(dir, last=None, step=False, size=0):
+    n = 0
+    try:
+        while n != last:
+            n += 1
+            with open(dir + "/made", "w") as f: f.write(str(n))
+            yield {"n": n, "worker": worker, "pad": "x" * size}
+            while step and not os.path.exists(f"{dir}/{n}"): ` + sleep + `(0.002)
+    finally:
+        open(dir + "/closed", "w").close()
+`
+}
+
+func nodeStream(def, sleep string) string {
+	return `
+const fs = require('fs')
+const worker = require('crypto').randomUUID()
+exports.main = args => args.dir ? items(args) : { worker }
+` + def + ` items ({ dir, last, step, size = 0 }) {
+  let n = 0
+  try {
+    while (n !== last) {
+      fs.writeFileSync(dir + '/made', String(++n))
+      yield { n, worker, pad: 'x'.repeat(size) }
+      while (step && !fs.existsSync(dir + '/' + n)) ` + sleep + `
+    }
+  } finally {
+    fs.writeFileSync(dir + '/closed', '')
+  }
+}
+`
+}
+
+// A place is where the streaming functions run.
+type place struct {
+	name, main string
+	env        []string
+}
+
+// streamPlaces are a runtime alone, and one behind which are a balancer and a server.
+func streamPlaces(t *testing.T, share string) []place {
+	s := startStandalone(t, t.TempDir())
+	s.startServer("llm", t.TempDir(), "--share", share)
+	far := []string{"WHISKAWAY_BALANCER=" + s.balancer, "WHISKAWAY_TOKEN=" + s.token("client")}
+	return []place{{"local", "main", nil}, {"client", "main@llm", far}, {"client, overlapping", "main@llm?concurrency=4", far}}
+}
+
+// eachStream runs test with a container for each way to stream, in each place.
+func eachStream(t *testing.T, test func(t *testing.T, c *container, dir string)) {
+	share := shared(t)
+	for _, p := range streamPlaces(t, share) {
+		for _, s := range streamers {
+			t.Run(p.name+" "+s.name, func(t *testing.T) {
+				c := startRuntime(t, append(p.env, "WHISKAWAY_KIND="+s.kind, "__OW_ALLOW_CONCURRENT=true")...)
+				if status, b := c.post("/init", initBody(p.main, s.code, map[string]string{"__OW_NAMESPACE": "guest", "__OW_ACTION_NAME": "/guest/f"})); status != 200 {
+					t.Fatalf("/init: %d %s", status, b)
+				}
+				test(t, c, openDir(t, share))
+			})
+		}
+	}
+}
+
+// openDir makes a directory that every user may write to.
+func openDir(t *testing.T, in string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(in, "stream")
+	if err == nil {
+		err = os.Chmod(dir, 0o777)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// A reading is a stream on its way to a reader.
+type reading struct {
+	t     *testing.T
+	resp  *http.Response
+	in    *bufio.Reader
+	leave context.CancelFunc
+}
+
+// read asks for url with a reader's Accept, over a connection of its own.
+func read(t *testing.T, url, accept, body string, header ...string) *reading {
+	t.Helper()
+	ctx, leave := context.WithCancel(t.Context())
+	t.Cleanup(leave)
+	req, err := http.NewRequestWithContext(ctx, "POST", url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", accept)
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { resp.Body.Close() })
+	return &reading{t: t, resp: resp, in: bufio.NewReader(resp.Body), leave: leave}
+}
+
+// event reads an event, or fails.
+func (r *reading) event() (name, data string) {
+	r.t.Helper()
+	for {
+		line, err := r.in.ReadString('\n')
+		if err != nil {
+			r.t.Fatalf("the stream was cut: %v", err)
+		}
+		switch key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": "); {
+		case key == "event":
+			name = value
+		case key == "data":
+			data = value
+		case line == "\n" && data != "":
+			return name, data
+		}
+	}
+}
+
+// item reads an event that is item n, and returns the worker that made it.
+func (r *reading) item(n int) (worker string) {
+	r.t.Helper()
+	var item struct {
+		N      int
+		Worker string
+	}
+	name, data := r.event()
+	if err := json.Unmarshal([]byte(data), &item); err != nil || name != "" || item.N != n {
+		r.t.Fatalf("event %q, %.100s; want item %d", name, data, n)
+	}
+	return item.Worker
+}
+
+func (r *reading) wantEnd(outcome string, items int) {
+	r.t.Helper()
+	name, data := r.event()
+	if want := fmt.Sprintf(`{"outcome":"%s","items":%d}`, outcome, items); name != "end" || data != want {
+		r.t.Errorf("event %q, %s; want the end %s", name, data, want)
+	}
+	if rest, err := io.ReadAll(r.in); err != nil || len(rest) > 0 {
+		r.t.Errorf("%q behind the end, %v", rest, err)
+	}
+}
+
+func streamBody(dir, more string) string {
+	return runBody(`{"dir":"`+dir+`"`+more+`}`, "id", time.Now().Add(10*time.Minute))
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// Item n+1 is made only when item n is at the caller.
+func TestItemsReachTheCallerOneByOne(t *testing.T) {
+	eachStream(t, func(t *testing.T, c *container, dir string) {
+		r := read(t, c.url+"/run", "text/event-stream", streamBody(dir, `,"step":true,"last":4`))
+		for n := 1; n <= 4; n++ {
+			r.item(n)
+			if made, _ := os.ReadFile(dir + "/made"); string(made) != fmt.Sprint(n) {
+				t.Errorf("%s items are made when item %d comes", made, n)
+			}
+			os.WriteFile(fmt.Sprint(dir, "/", n), nil, 0o666)
+		}
+		r.wantEnd("ok", 4)
+		if !strings.Contains(r.resp.Trailer.Get("Server-Timing"), "function;dur=") {
+			t.Errorf("the trailers are %v", r.resp.Trailer)
+		}
+		if n := strings.Count(strings.Join(c.lines(), "\n"), guard); n != 1 {
+			t.Errorf("%d guard lines at the end of the answer", n)
+		}
+		status, b := c.post("/run", streamBody(dir, `,"last":3`))
+		var whole struct{ Items []struct{ N int } }
+		if json.Unmarshal([]byte(b), &whole); status != 200 || fmt.Sprint(whole.Items) != "[{1} {2} {3}]" {
+			t.Errorf("as one object: %d %s", status, b)
+		}
+	})
+}
+
+// Who leaves an endless stream ends it, and its worker serves the next run.
+func TestReaderWhoLeavesStopsTheGenerator(t *testing.T) {
+	eachStream(t, func(t *testing.T, c *container, dir string) {
+		worker := ""
+		for n := 1; n <= 3; n++ {
+			r := read(t, c.url+"/run", "text/event-stream", streamBody(dir, `,"size":10000`))
+			for i := 1; i <= n*n; i++ {
+				worker = r.item(i)
+			}
+			r.leave()
+			eventually(t, "the generator is closed", func() bool { return exists(dir + "/closed") })
+			os.Remove(dir + "/closed")
+			if status, b := c.post("/run", runBody(`{}`, "id", time.Now().Add(time.Minute))); status != 200 || !strings.Contains(b, worker) {
+				t.Errorf("the next run answers %d %s; the stream's worker was %s", status, b, worker)
+			}
+		}
+	})
+}
+
+// A reader who takes nothing makes the generator wait, and no part of the way keeps what it makes.
+func TestReaderWhoTakesNothingFillsNoMemory(t *testing.T) {
+	const items, size, bound = 2000, 100_000, 160 << 20 // 200 MB in all; Node.js itself has 60
+	eachStream(t, func(t *testing.T, c *container, dir string) {
+		r := read(t, c.url+"/run", "text/event-stream", streamBody(dir, fmt.Sprintf(`,"size":%d,"last":%d`, size, items)))
+		r.item(1)
+		for last := ""; ; {
+			made, _ := os.ReadFile(dir + "/made")
+			if string(made) == fmt.Sprint(items) {
+				t.Fatal("all items were made although nobody reads them")
+			}
+			if string(made) == last {
+				break // it waits; if it was only slow, the test has seen less
+			}
+			last = string(made)
+			time.Sleep(500 * time.Millisecond)
+		}
+		for pid, peak := range peaks() {
+			if peak > bound {
+				t.Errorf("process %s has used %d MB", pid, peak>>20)
+			}
+		}
+		r.leave()
+		eventually(t, "the generator is closed", func() bool { return exists(dir + "/closed") })
+	})
+}
+
+// peaks returns the peak resident memory of all descendants of this process, in bytes.
+func peaks() map[string]int64 {
+	parents, peaks := map[string]string{}, map[string]int64{}
+	files, _ := filepath.Glob("/proc/[0-9]*/status")
+	for _, file := range files {
+		text, _ := os.ReadFile(file)
+		pid := filepath.Base(filepath.Dir(file))
+		for line := range strings.Lines(string(text)) {
+			var kb int64
+			if name, value, _ := strings.Cut(line, ":"); name == "PPid" {
+				parents[pid] = strings.TrimSpace(value)
+			} else if name == "VmHWM" {
+				fmt.Sscan(value, &kb)
+				peaks[pid] = kb << 10
+			}
+		}
+	}
+	ours := map[string]int64{}
+	for pid := range peaks {
+		for p := parents[pid]; p != ""; p = parents[p] {
+			if p == fmt.Sprint(os.Getpid()) {
+				ours[pid] = peaks[pid]
+			}
+		}
+	}
+	return ours
+}
+
+// Where streams overlap in one process, one that ends or waits leaves the others alone.
+func TestOverlappingStreamsAreApart(t *testing.T) {
+	share := shared(t)
+	p := streamPlaces(t, share)[2]
+	for _, s := range streamers {
+		t.Run(s.name, func(t *testing.T) {
+			if s.name == "node" {
+				t.Skip("its generator does not wait by itself: nothing can overlap while it waits for a file")
+			}
+			c := startRuntime(t, append(p.env, "WHISKAWAY_KIND="+s.kind, "__OW_ALLOW_CONCURRENT=true")...)
+			if status, b := c.post("/init", initBody(p.main, s.code, nil)); status != 200 {
+				t.Fatalf("/init: %d %s", status, b)
+			}
+			dirs := [3]string{openDir(t, share), openDir(t, share), openDir(t, share)}
+			stepping := read(t, c.url+"/run", "text/event-stream", streamBody(dirs[0], `,"step":true,"last":3`))
+			worker := stepping.item(1)
+			idle := read(t, c.url+"/run", "text/event-stream", streamBody(dirs[1], `,"size":100000`)) // takes nothing
+			leaving := read(t, c.url+"/run", "text/event-stream", streamBody(dirs[2], ``))
+			if w := leaving.item(1); w != worker || idle.item(1) != worker {
+				t.Fatal("they do not overlap")
+			}
+			leaving.leave()
+			eventually(t, "a generator is closed", func() bool { return exists(dirs[2] + "/closed") })
+			for n := 1; n <= 3; n++ {
+				os.WriteFile(fmt.Sprint(dirs[0], "/", n), nil, 0o666)
+				if n < 3 {
+					stepping.item(n + 1)
+				}
+			}
+			stepping.wantEnd("ok", 3)
+			if exists(dirs[1] + "/closed") {
+				t.Error("a stream that waits for its reader was closed")
+			}
+			idle.leave()
+			eventually(t, "the last generator is closed", func() bool { return exists(dirs[1] + "/closed") })
+		})
+	}
+}
+
+// What the last item says, and how a stream ends otherwise.
+func TestEndsOfStreams(t *testing.T) {
+	share := shared(t)
+	for _, p := range streamPlaces(t, share) {
+		for _, c := range []struct {
+			name, kind, code    string
+			status              int
+			object, event, data string
+			outcome             string
+		}{
+			{"python returns", "python:3", "def main(args):\n    yield 1\n    return {'n': 12345678901234567890}\n", 200,
+				`{"n":12345678901234567890}`, "result", `{"result":{"n":12345678901234567890}}`, "ok"},
+			{"python yields the result", "python:3", "async def main(args):\n    yield 1\n    yield {'result': [1, 2]}\n", 200,
+				`[1,2]`, "result", `{"result":[1,2]}`, "ok"},
+			{"node returns", "nodejs:20", "exports.main = async function * () { yield 1; return { a: 1 } }", 200, `{"a":1}`, "result", `{"result":{"a":1}}`, "ok"},
+			{"python raises", "python:3", "def main(args):\n    yield 1\n    raise ValueError('no')\n", 200,
+				`{"error":"ValueError: no"}`, "error", `{"error":"ValueError: no"}`, "application_error"},
+			{"node throws", "nodejs:20", "exports.main = function * () { yield 1; throw new Error('no') }", 200,
+				`{"error":"Error: no"}`, "error", `{"error":"Error: no"}`, "application_error"},
+			{"python crashes", "python:3", "import os\ndef main(args):\n    yield 1\n    os._exit(3)\n", 502,
+				`exited with code 3`, "error", `exited with code 3`, "crashed"},
+			{"node runs out of time", "nodejs:20", "exports.main = async function * () { yield 1; await new Promise(resolve => setTimeout(resolve, 100000)) }", 502,
+				`time limit`, "error", `time limit`, "timeout"},
+		} {
+			t.Run(p.name+" "+c.name, func(t *testing.T) {
+				r := startRuntime(t, append(p.env, "WHISKAWAY_KIND="+c.kind)...)
+				if status, b := r.post("/init", initBody(p.main, c.code, nil)); status != 200 {
+					t.Fatalf("/init: %d %s", status, b)
+				}
+				limit := patience
+				if c.outcome == "timeout" {
+					limit = 2 * time.Second // enough for a first item
+				}
+				items := read(t, r.url+"/run", "text/event-stream", runBody(`{}`, "id", time.Now().Add(limit)))
+				if name, data := items.event(); name != "" || data != "1" {
+					t.Errorf("event %q, %s", name, data)
+				}
+				name, data := items.event()
+				if name != c.event || !strings.Contains(data, c.data) {
+					t.Errorf("event %q, %s; want %q, %s", name, data, c.event, c.data)
+				}
+				made := 2
+				if c.status != 200 {
+					made = 1
+				}
+				items.wantEnd(c.outcome, made)
+				status, b := r.post("/run", runBody(`{}`, "id", time.Now().Add(limit)))
+				if status != c.status || !strings.Contains(b, c.object) || c.status == 200 && b != c.object {
+					t.Errorf("as one object: %d %s; want %d %s", status, b, c.status, c.object)
+				}
+			})
+		}
+	}
+}
+
+// With a token, curl can stream from a server itself.
+func TestServerStreamsToWhoAsks(t *testing.T) {
+	d := startSolo(t)
+	code := "def main(args):\n    print('a log')\n    yield args\n    yield {'n': 2}\n"
+	g := d.init(specOf("python:3", code), code)
+	url := d.waitFor(`server listening on (\S+)`)
+	header := []string{"Authorization", "Bearer " + soloToken, "Whiskaway-Function", g.id.String(), "Whiskaway-Lease", g.claim.Lease}
+	r := read(t, url+"/run", "application/x-ndjson", `{"value":{"n":1}}`, header...)
+	if b, err := io.ReadAll(r.in); err != nil || string(b) != "{\"n\":1}\n{\"n\":2}\n" {
+		t.Errorf("%q, %v", b, err)
+	}
+	header[5] = "another"
+	r = read(t, url+"/run", "application/x-ndjson", `{"value":{"n":1}}`, header...)
+	if b, _ := io.ReadAll(r.in); r.resp.Header.Get("Whiskaway-Started") != "no" || !strings.Contains(string(b), string(function.CodeUnknownFunction)) {
+		t.Errorf("without its lease: %d %s", r.resp.StatusCode, b)
+	}
+}
