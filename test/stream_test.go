@@ -237,7 +237,7 @@ func TestReaderWhoLeavesStopsTheGenerator(t *testing.T) {
 
 // A reader who takes nothing makes the generator wait, and no part of the way keeps what it makes.
 func TestReaderWhoTakesNothingFillsNoMemory(t *testing.T) {
-	const items, size, bound = 2000, 100_000, 160 << 20 // 200 MB in all; Node.js itself has 60
+	const items, size, bound = 2000, 100_000, 120 << 20 // 200 MB in all; Node.js itself has 45
 	eachStream(t, func(t *testing.T, c *container, dir string) {
 		r := read(t, c.url+"/run", "text/event-stream", streamBody(dir, fmt.Sprintf(`,"size":%d,"last":%d`, size, items)))
 		r.item(1)
@@ -246,17 +246,20 @@ func TestReaderWhoTakesNothingFillsNoMemory(t *testing.T) {
 			if string(made) == fmt.Sprint(items) {
 				t.Fatal("all items were made although nobody reads them")
 			}
-			if string(made) == last {
+			if last != "" && string(made) == last {
 				break // it waits; if it was only slow, the test has seen less
 			}
 			last = string(made)
 			time.Sleep(500 * time.Millisecond)
 		}
+		most := int64(0)
 		for pid, peak := range peaks() {
-			if peak > bound {
+			if most = max(most, peak); peak > bound {
 				t.Errorf("process %s has used %d MB", pid, peak>>20)
 			}
 		}
+		made, _ := os.ReadFile(dir + "/made")
+		t.Logf("%s of %d items were made; no process used more than %d MB", made, items, most>>20)
 		r.leave()
 		eventually(t, "the generator is closed", func() bool { return exists(dir + "/closed") })
 	})
@@ -350,7 +353,7 @@ func TestEndsOfStreams(t *testing.T) {
 				`{"error":"Error: no"}`, "error", `{"error":"Error: no"}`, "application_error"},
 			{"python crashes", "python:3", "import os\ndef main(args):\n    yield 1\n    os._exit(3)\n", 502,
 				`exited with code 3`, "error", `exited with code 3`, "crashed"},
-			{"node runs out of time", "nodejs:20", "exports.main = async function * () { yield 1; await new Promise(resolve => setTimeout(resolve, 100000)) }", 502,
+			{"node runs out of time", "nodejs:20", "exports.main = async function * () { yield 1; await new Promise(resolve => process.whiskaway.signal.addEventListener('abort', resolve)) }", 502,
 				`time limit`, "error", `time limit`, "timeout"},
 		} {
 			t.Run(p.name+" "+c.name, func(t *testing.T) {
@@ -360,7 +363,7 @@ func TestEndsOfStreams(t *testing.T) {
 				}
 				limit := patience
 				if c.outcome == "timeout" {
-					limit = 2 * time.Second // enough for a first item
+					limit = 4 * time.Second // more than a first item takes
 				}
 				items := read(t, r.url+"/run", "text/event-stream", runBody(`{}`, "id", time.Now().Add(limit)))
 				if name, data := items.event(); name != "" || data != "1" {
@@ -375,6 +378,9 @@ func TestEndsOfStreams(t *testing.T) {
 					made = 1
 				}
 				items.wantEnd(c.outcome, made)
+				if c.outcome == "timeout" {
+					return // it would take as long again
+				}
 				status, b := r.post("/run", runBody(`{}`, "id", time.Now().Add(limit)))
 				if status != c.status || !strings.Contains(b, c.object) || c.status == 200 && b != c.object {
 					t.Errorf("as one object: %d %s; want %d %s", status, b, c.status, c.object)
