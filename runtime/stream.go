@@ -29,7 +29,7 @@ func (r *Runtime) serveStream(w http.ResponseWriter, req *http.Request, form str
 // ending says how a stream ended that may have begun. a is what a caller who reads
 // none would have got.
 func (o *output) ending(a answer, sum function.Summary) stream.Ending {
-	e := stream.Ending{Outcome: string(sum.Outcome)}
+	e := stream.Ending{Outcome: string(sum.Outcome), Stream: sum.Stream}
 	if a.status == http.StatusOK {
 		return e
 	}

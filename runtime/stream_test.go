@@ -35,7 +35,12 @@ func streamed(outcome function.Outcome, text string) function.Summary {
 }
 
 func end(outcome string, items int) string {
-	return fmt.Sprintf("event: end\ndata: {\"outcome\":%q,\"items\":%d}\n\n", outcome, items)
+	return fmt.Sprintf("event: end\ndata: {\"outcome\":%q,\"stream\":true,\"items\":%d}\n\n", outcome, items)
+}
+
+// plainEnd is the end of what is no stream, or did not come to its end.
+func plainEnd(outcome string, items int) string {
+	return strings.Replace(end(outcome, items), `"stream":true,`, "", 1)
 }
 
 func TestStreams(t *testing.T) {
@@ -50,17 +55,17 @@ func TestStreams(t *testing.T) {
 		{"items", answering(whole, `31`, `1log`, `3{"n":12345678901234567890}`), 200,
 			"data: 1\n\ndata: {\"n\":12345678901234567890}\n\n" + end("ok", 2), "1\n{\"n\":12345678901234567890}\n"},
 		{"no item", answering(whole), 200, end("ok", 0), ""},
-		{"a plain result", answering(okSummary(), `3{"a":1}`), 200, "data: {\"a\":1}\n\n" + end("ok", 1), "{\"a\":1}\n"},
+		{"a plain result", answering(okSummary(), `3{"a":1}`), 200, "data: {\"a\":1}\n\n" + plainEnd("ok", 1), "{\"a\":1}\n"},
 		{"answer", answering(whole, `31`, `3{"result":{"a":1}}`), 200, "data: 1\n\nevent: result\ndata: {\"result\":{\"a\":1}}\n\n" + end("ok", 2), "1\n{\"result\":{\"a\":1}}\n"},
 		{"application error", answering(whole, `31`, `3{"error":"no"}`), 200, "data: 1\n\nevent: error\ndata: {\"error\":\"no\"}\n\n" + end("application_error", 2), "1\n{\"error\":\"no\"}\n"},
 		{"crashed", answering(streamed(function.OutcomeCrashed, "It exited."), `31`), 200,
-			"data: 1\n\nevent: error\ndata: {\"error\":\"The action ended without an answer. It exited.\"}\n\n" + end("crashed", 1), "1\n{\"error\":\"The action ended without an answer. It exited.\"}\n"},
+			"data: 1\n\nevent: error\ndata: {\"error\":\"The action ended without an answer. It exited.\"}\n\n" + plainEnd("crashed", 1), "1\n{\"error\":\"The action ended without an answer. It exited.\"}\n"},
 		{"crashed before", answering(streamed(function.OutcomeCrashed, "")), 502, `{"error":"The action ended without an answer."}`, `{"error":"The action ended without an answer."}`},
 		{"refused", refusing(function.CodeNoCapacity, "no GPU"), 502, `{"error":"The action could not run: no GPU"}`, `{"error":"The action could not run: no GPU"}`},
-		{"plain text", answering(okSummary(), `3"a"`), 200, "data: \"a\"\n\nevent: error\ndata: " + notDictionary + "\n\n" + end("developer_error", 1), "\"a\"\n" + notDictionary + "\n"},
+		{"plain text", answering(okSummary(), `3"a"`), 200, "data: \"a\"\n\nevent: error\ndata: " + notDictionary + "\n\n" + plainEnd("developer_error", 1), "\"a\"\n" + notDictionary + "\n"},
 		{"no result", answering(okSummary()), 502, notDictionary, notDictionary},
 		{"too large", answering(whole, `31`, `3"`+strings.Repeat("x", 100)+`"`), 200,
-			"data: 1\n\nevent: error\ndata: {\"error\":\"The action's result is above the limit of 64 bytes.\"}\n\n" + end("too_large", 1), "1\n{\"error\":\"The action's result is above the limit of 64 bytes.\"}\n"},
+			"data: 1\n\nevent: error\ndata: {\"error\":\"The action's result is above the limit of 64 bytes.\"}\n\n" + plainEnd("too_large", 1), "1\n{\"error\":\"The action's result is above the limit of 64 bytes.\"}\n"},
 		{"long in all", answering(whole, manyItems(50)...), 200, strings.Repeat("data: \"item\"\n\n", 50) + end("ok", 50), strings.Repeat("\"item\"\n", 50)},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,7 +1,7 @@
 // Package stream brings the items of a streamed result to who asked for it: one
 // by one, as Server-Sent Events or as lines of JSON, to a reader that says so in its
-// Accept header, and as one object to all others. The faces use it: package runtime
-// and package wire's handler.
+// Accept header, and as one object to all others. The faces use it: package runtime,
+// package wire's handler, and the platform.
 //
 // What the last item says:
 //   - An object with the single key "result", whose value is an object or an
@@ -15,9 +15,10 @@
 //     single key "result" or "error" are events of that name, others have none.
 //   - event error, with {"error":"…"}, when the run ended otherwise than by its
 //     own word: it crashed, its time was over, its machine was lost.
-//   - event end, always the last, with {"outcome":"ok","items":3}. The outcome is that of
-//     function.Summary, or application_error, or developer_error. Where it is missing,
-//     the stream was cut.
+//   - event end, always the last, with {"outcome":"ok","stream":true,"items":3}. The outcome
+//     is that of function.Summary, or application_error, or developer_error. stream is
+//     missing where the one item is a plain result. Where the event is missing, the
+//     stream was cut.
 //   - a comment every 15 seconds of silence.
 //
 // Who reads lines (application/x-ndjson) gets one line for each item, and

@@ -2,9 +2,9 @@ package stream
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -28,10 +28,26 @@ const (
 	DeveloperError   = "developer_error"   // it returned what no platform takes
 )
 
+// The names of events; plain items have none.
+const (
+	EventEnd    = "end"
+	eventResult = "result"
+	eventError  = "error"
+)
+
+// An End is the data of the event end.
+type End struct {
+	Outcome string `json:"outcome"` // a function.Outcome, or one of the above
+	Stream  bool   `json:"stream,omitempty"`
+	Items   int    `json:"items"`
+}
+
 // An Ending is how a run ended.
 type Ending struct {
 	// Outcome is function.OutcomeOK or another of these, or DeveloperError.
 	Outcome string
+	// Stream says that the items were those of a stream, and not a plain result.
+	Stream bool
 	// Error is {"error":"…"}, or empty when all is well.
 	Error []byte
 }
@@ -76,15 +92,34 @@ func (w *Writer) Item(item []byte) error {
 	if w.ended {
 		return errEnded
 	}
-	w.begin()
-	w.items++
 	name := ""
 	if w.failed = only(item, "error") != nil; w.failed {
-		name = "error"
+		name = eventError
 	} else if answerOf(item) != nil {
-		name = "result"
+		name = eventResult
 	}
-	if err := w.write(w.dress(name, item)); err != nil {
+	w.items++
+	return w.send(name, item)
+}
+
+// Event passes on an event that a Reader has read. The one called end is the last.
+func (w *Writer) Event(name string, data []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.ended:
+		return errEnded
+	case name == EventEnd:
+		w.last(data)
+		return nil
+	}
+	return w.send(name, data)
+}
+
+// send writes an event. mu must be held.
+func (w *Writer) send(name string, data []byte) error {
+	w.begin()
+	if err := w.write(w.dress(name, data)); err != nil {
 		return err
 	}
 	return w.soon()
@@ -104,19 +139,23 @@ func (w *Writer) End(e Ending) {
 	if w.ended {
 		return
 	}
-	w.begin()
-	w.ended = true
-	w.timer.Stop()
 	if len(e.Error) > 0 {
-		w.write(w.dress("error", e.Error)) // who does not listen cannot be told
+		w.begin()
+		w.write(w.dress(eventError, e.Error)) // who does not listen cannot be told
 	} else if w.failed {
 		e.Outcome = ApplicationError
 	}
+	end, _ := json.Marshal(End{e.Outcome, e.Stream, w.items}) // cannot fail
+	w.last(end)
+}
+
+// last writes the event end, for which lines have nothing. mu must be held.
+func (w *Writer) last(end []byte) {
+	w.begin()
+	w.ended = true
+	w.timer.Stop()
 	if w.form == Events {
-		end := append([]byte(`{"outcome":`), strconv.Quote(e.Outcome)...)
-		end = append(end, `,"items":`...)
-		end = append(strconv.AppendInt(end, int64(w.items), 10), '}')
-		w.write(w.dress("end", end))
+		w.write(w.dress(EventEnd, end))
 	}
 	w.flush()
 	w.control.SetWriteDeadline(time.Time{}) // the connection's next answer has its own

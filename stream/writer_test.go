@@ -12,7 +12,7 @@ import (
 )
 
 func TestWriter(t *testing.T) {
-	fault := Ending{"crashed", []byte(`{"error":"it ended"}`)}
+	fault := Ending{Outcome: "crashed", Error: []byte(`{"error":"it ended"}`)}
 	for _, c := range []struct {
 		name          string
 		items         []string

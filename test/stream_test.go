@@ -173,7 +173,11 @@ func (r *reading) item(n int) (worker string) {
 func (r *reading) wantEnd(outcome string, items int) {
 	r.t.Helper()
 	name, data := r.event()
-	if want := fmt.Sprintf(`{"outcome":"%s","items":%d}`, outcome, items); name != "end" || data != want {
+	stream := ""
+	if outcome == "ok" || outcome == "application_error" {
+		stream = `"stream":true,`
+	}
+	if want := fmt.Sprintf(`{"outcome":"%s",%s"items":%d}`, outcome, stream, items); name != "end" || data != want {
 		r.t.Errorf("event %q, %s; want the end %s", name, data, want)
 	}
 	if rest, err := io.ReadAll(r.in); err != nil || len(rest) > 0 {

@@ -43,7 +43,7 @@ func (h *Handler) runItems(ctx context.Context, w http.ResponseWriter, form stre
 
 // endingOf says how a stream ended.
 func endingOf(sum function.Summary) stream.Ending {
-	e := stream.Ending{Outcome: string(sum.Outcome)}
+	e := stream.Ending{Outcome: string(sum.Outcome), Stream: sum.Stream}
 	if sum.Outcome != function.OutcomeOK {
 		e.Error = failureOf(sum)
 	}

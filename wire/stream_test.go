@@ -44,7 +44,7 @@ func TestItemsInsteadOfFrames(t *testing.T) {
 		events, lines string
 	}{
 		{"items", []string{`1`, `{"a":2}`}, ok, nil, 200, "",
-			"data: 1\n\ndata: {\"a\":2}\n\nevent: end\ndata: {\"outcome\":\"ok\",\"items\":2}\n\n", "1\n{\"a\":2}\n"},
+			"data: 1\n\ndata: {\"a\":2}\n\nevent: end\ndata: {\"outcome\":\"ok\",\"stream\":true,\"items\":2}\n\n", "1\n{\"a\":2}\n"},
 		{"lost", []string{`1`}, function.Lost("it is gone"), nil, 200, "",
 			"data: 1\n\nevent: error\ndata: {\"error\":\"it is gone\"}\n\nevent: end\ndata: {\"outcome\":\"lost\",\"items\":1}\n\n", "1\n{\"error\":\"it is gone\"}\n"},
 		{"lost before", nil, function.Lost("it is gone"), nil, 502, "", "{\"error\":\"it is gone\"}\n", "{\"error\":\"it is gone\"}\n"},
