@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	"wire":      {"function", "stream"},
 	"balancer":  {"function", "codestore"},
 	"runtime":   {"function", "stream"},
-	"platform":  {"platform/"},
+	"platform":  {"platform/", "stream"},
 	"console":   {"function"},
 	"telemetry": {"function"},
 }
