@@ -523,8 +523,10 @@ def print_traceback(e):
 
 
 # Our functions that lead to the function's own.
-CALLERS = {"main", "load", "find", "set_up", "handle", "call", "settle", "wait", "send_items", "to_json"}
-CALLERS |= {"send_all", "next_item", "close", "synchronous", "step"}
+CALLERS = {
+    *("main", "load", "find", "set_up", "handle", "call", "settle", "wait", "to_json"),
+    *("send_items", "send_all", "next_item", "close", "synchronous", "step"),
+}
 
 
 def is_ours(tb):

@@ -41,8 +41,8 @@ type queue struct {
 
 	mu     sync.Mutex
 	chunks []chunk
-	items  int // bytes of results in chunks
-	logs   int // bytes of the rest
+	items  int  // bytes of results in chunks
+	logs   int  // bytes of the rest
 	pacing bool // somebody sets the pace
 	held   bool // no item is wanted
 	closed bool
