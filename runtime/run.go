@@ -49,6 +49,7 @@ func (r *Runtime) run(req *http.Request, out *output) (answer, function.Summary)
 	now := time.Now()
 	if act.Timeout = timeLeft(bodyDeadline(body, r.cfg.Body.Memory), now); act.Timeout > 0 {
 		deadline = now.Add(act.Timeout)
+		out.until(deadline)
 	}
 	sum, err := fn.run(req.Context(), &act, deadline, out)
 	if err != nil {

@@ -64,6 +64,13 @@ func collected(res *result) answer {
 	return answer{http.StatusOK, body}
 }
 
+// until tells who reads a stream when the run's time is over.
+func (o *output) until(deadline time.Time) {
+	if o.items != nil {
+		o.items.Until(deadline)
+	}
+}
+
 // item hands an item on to who reads the stream. Each may be as large as a result.
 func (o *output) item(p []byte) error {
 	if len(p) > o.result.limit {

@@ -20,6 +20,9 @@ const (
 	// reader could hold a worker for ever.
 	Unread  = 30 * time.Second
 	slowest = 64 << 10
+	// late is how long a write may wait after the run's time is over: less than the
+	// grace that a function has to end by itself then.
+	late = time.Second
 )
 
 // The outcomes of a run that ended by itself, but not well. OpenWhisk's names.
@@ -61,6 +64,7 @@ type Writer struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	timer   *time.Timer // nil before the first item
+	until   time.Time   // see Until
 	begun   bool        // the status line is written
 	ended   bool
 	dirty   bool      // something waits to be flushed
@@ -123,6 +127,14 @@ func (w *Writer) send(name string, data []byte) error {
 		return err
 	}
 	return w.soon()
+}
+
+// Until says when the run's time is over. After that nobody waits for the reader any
+// more: the run could not end, and its worker would be lost.
+func (w *Writer) Until(end time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.until = end
 }
 
 // Begun reports whether something was sent, so that the status can't be changed.
@@ -209,10 +221,21 @@ const maxKept = 256 << 10
 
 // write bounds the time of a write by its size. mu must be held.
 func (w *Writer) write(p []byte) error {
-	limit := w.unread + time.Duration(len(p)/slowest)*time.Second
-	w.control.SetWriteDeadline(time.Now().Add(limit)) // who knows no deadlines has no reader that could hold us up
+	w.control.SetWriteDeadline(w.deadline(len(p), time.Now())) // who knows no deadlines has no reader that could hold us up
 	_, err := w.w.Write(p)
 	return err
+}
+
+// deadline is when the reader must have taken n bytes. mu must be held.
+func (w *Writer) deadline(n int, now time.Time) time.Time {
+	end := now.Add(w.unread + time.Duration(n/slowest)*time.Second)
+	if w.until.IsZero() || w.until.Add(late).After(end) {
+		return end
+	}
+	if w.until.After(now) {
+		return w.until.Add(late)
+	}
+	return now.Add(late)
 }
 
 // soon flushes at once if nothing has left lately, or else a moment later. mu must be held.

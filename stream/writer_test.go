@@ -108,9 +108,20 @@ func TestItemsLeaveOneByOne(t *testing.T) {
 
 // Who does not read makes Item fail.
 func TestReaderThatDoesNotReadIsGivenUp(t *testing.T) {
+	for _, over := range []bool{false, true} {
+		unread(t, over)
+	}
+}
+
+// unread has a Writer whose reader takes nothing. over says that the run's time is over.
+func unread(t *testing.T, over bool) {
 	failed := make(chan error, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w := NewWriter(rw, Lines, 50*time.Millisecond)
+		if over {
+			w = NewWriter(rw, Lines, time.Hour)
+			w.Until(time.Now())
+		}
 		item := []byte(`"` + strings.Repeat("x", 50<<10) + `"`)
 		var err error
 		for range 10_000 { // 500 MB, more than any socket holds

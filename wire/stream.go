@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"github.com/whiskaway/whiskaway/function"
 	"github.com/whiskaway/whiskaway/stream"
@@ -26,6 +27,9 @@ func (o itemOutput) Write(s function.Stream, p []byte) error {
 // frames. Its error means that the run never started.
 func (h *Handler) runItems(ctx context.Context, w http.ResponseWriter, form stream.Form, id function.ID, claim function.Claim, act *function.Activation) error {
 	items := stream.NewWriter(w, form, h.answers.unread)
+	if act.Timeout > 0 {
+		items.Until(time.Now().Add(act.Timeout))
+	}
 	sum, err := h.runHost(ctx, id, claim, act, itemOutput{items})
 	if err != nil {
 		if !items.Begun() {

@@ -166,11 +166,10 @@ func TestReaderThatLeavesEndsTheStream(t *testing.T) {
 func TestStreamThatIsHeldCanBeCut(t *testing.T) {
 	eachStreamer(t, func(t *testing.T, w *worker.Worker) {
 		ctx, cancel := context.WithCancel(t.Context())
-		made := peak{t: t, w: w}
 		rec := &recorder{}
 		out := function.OutputFunc(func(s function.Stream, p []byte) error {
 			if s == function.Result && ctx.Err() == nil {
-				made.settle()
+				settle(t, w)
 				cancel()
 			}
 			if s == function.Result {
@@ -189,22 +188,16 @@ func TestStreamThatIsHeldCanBeCut(t *testing.T) {
 	})
 }
 
-// A peak watches the CPU time of a worker's processes.
-type peak struct {
-	t *testing.T
-	w *worker.Worker
-}
-
 // settle waits until the function has stopped making items: it uses no CPU time any more.
-func (p peak) settle() {
+func settle(t *testing.T, w *worker.Worker) {
 	deadline := time.Now().Add(time.Minute)
 	for last := -1; ; {
-		now := cpuTicks(p.w.Pid())
+		now := cpuTicks(w.Pid())
 		if now == last {
 			return
 		}
 		if last = now; time.Now().After(deadline) {
-			p.t.Fatal("the function goes on although nobody takes its items")
+			t.Fatal("the function goes on although nobody takes its items")
 		}
 		time.Sleep(300 * time.Millisecond)
 	}
