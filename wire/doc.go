@@ -8,9 +8,10 @@
 // to listen.
 //
 // The answer to POST /run is frames, see function.Stream. Who accepts
-// text/event-stream or application/x-ndjson instead, such as a person with curl,
-// gets the items of the result in that form, without the logs; package stream says how. What
-// fails before the first item has its own status and an error as JSON, and as ever only
+// text/event-stream or application/x-ndjson instead, such as a person with curl
+// who sends the headers Whiskaway-Function and Whiskaway-Lease, gets the items of the
+// result in that form, without the logs; package stream says how. What fails before
+// the first item has its own status and an error as JSON, and as ever only
 // Whiskaway-Started: no says that nothing has started.
 //
 // What must hold here:

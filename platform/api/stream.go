@@ -102,14 +102,18 @@ func (r *reading) end(done *bus.Completed) bool {
 		r.items.Item(done.Result)
 		r.items.End(stream.Ending{Outcome: "ok"})
 	default:
-		r.items.End(stream.Ending{Outcome: outcomes[done.Status], Error: done.Result})
+		r.items.End(stream.Ending{Outcome: outcomeOf(done.Status), Error: done.Result})
 	}
 	return true
 }
 
-// outcomes are the words for the statuses of runs whose stream was cut.
-var outcomes = map[int]string{
-	store.StatusApplicationError: stream.ApplicationError,
-	store.StatusDeveloperError:   stream.DeveloperError,
-	store.StatusWhiskError:       "lost",
+// outcomeOf is the word for the status of a run whose stream was cut.
+func outcomeOf(status int) string {
+	switch status {
+	case store.StatusApplicationError:
+		return stream.ApplicationError
+	case store.StatusDeveloperError:
+		return stream.DeveloperError
+	}
+	return "lost"
 }
