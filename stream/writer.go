@@ -17,7 +17,8 @@ const (
 	heartbeat = 15 * time.Second
 	// Unread is how long a write may wait for a reader that does not read, before
 	// the run is cancelled; for each slowest bytes of it a second more. Else a
-	// reader could hold a worker for ever.
+	// reader could hold a worker for ever. On Linux the listeners' TCP_USER_TIMEOUT
+	// gives up sooner.
 	Unread  = 30 * time.Second
 	slowest = 64 << 10
 	// late is how long a write may wait after the run's time is over: less than the
