@@ -9,7 +9,8 @@
 //     doubt is net/http's. A test compares both, and is fuzzed.
 //   - A handler sees what it would see with net/http: its context ends when the
 //     client hangs up, its answer has a Content-Length when it is whole before it
-//     leaves, and its panic ends the connection, not the program.
+//     leaves, and its panic ends the connection, not the program. Trailers are those that
+//     are named with http.TrailerPrefix.
 //   - Handlers do not use their arguments after they have returned, as net/http's
 //     documentation demands: they are used again for the next request.
 //   - Every goroutine has ended when Wait returns.

@@ -93,6 +93,9 @@ func (w *response) putHead() {
 		case "Date":
 			dated = true
 		}
+		if strings.HasPrefix(name, http.TrailerPrefix) {
+			continue // said at the end
+		}
 		for _, value := range values {
 			w.put(name, value)
 		}
@@ -230,13 +233,29 @@ func (w *response) finish() bool {
 		w.out = append(w.out, w.text...)
 	}
 	if w.chunked {
-		w.out = append(w.out, "0\r\n\r\n"...)
+		w.putTrailers()
 	}
 	if len(w.out) > 0 {
 		w.send()
 	}
 	w.shrink()
 	return w.failed == nil && !w.last && (w.length < 0 || w.written == w.length)
+}
+
+// putTrailers ends a body in chunks, with the headers that are named with
+// http.TrailerPrefix.
+func (w *response) putTrailers() {
+	w.out = append(w.out, "0\r\n"...)
+	for name, values := range w.header {
+		trailer, found := strings.CutPrefix(name, http.TrailerPrefix)
+		if !found {
+			continue
+		}
+		for _, value := range values {
+			w.put(trailer, value)
+		}
+	}
+	w.out = append(w.out, "\r\n"...)
 }
 
 // shrink gives back buffers that have grown.

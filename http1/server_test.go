@@ -355,6 +355,22 @@ func TestFlushedBytesAreThereAtOnce(t *testing.T) {
 	}
 }
 
+func TestTrailersFollowTheBody(t *testing.T) {
+	g := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.(http.Flusher).Flush()
+		io.WriteString(w, "body")
+		w.Header().Set(http.TrailerPrefix+"Server-Timing", "a;dur=1")
+	})
+	conn := g.dial()
+	in := bufio.NewReader(conn)
+	for range 2 {
+		io.WriteString(conn, post("/", ""))
+		if resp, text := read(t, in); text != "body" || resp.Trailer.Get("Server-Timing") != "a;dur=1" {
+			t.Errorf("%q %v", text, resp.Trailer)
+		}
+	}
+}
+
 // An answer that is shorter than was declared must not pass for a whole one.
 func TestShortAnswerEndsTheConnection(t *testing.T) {
 	g := newRig(t, func(w http.ResponseWriter, _ *http.Request) {

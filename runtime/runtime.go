@@ -55,8 +55,9 @@ type Runtime struct {
 	// function is nil until an /init has succeeded, and never changes then.
 	function atomic.Pointer[bound]
 	running  atomic.Int32
-	mixed    sync.Once // tells once that runs overlap unannounced
-	outputs  sync.Pool // of *output
+	mixed    sync.Once     // tells once that runs overlap unannounced
+	outputs  sync.Pool     // of *output
+	unread   time.Duration // of a stream's reader; 0: stream.Unread
 
 	// slot is held by whoever inits or closes. It guards local and closed.
 	slot   chan struct{}

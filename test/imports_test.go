@@ -22,18 +22,18 @@ var mayImport = map[string][]string{
 	"worker":         {"function", "kind", "sandbox"},
 	"server":         {"function", "kind", "gpu", "worker", "codestore", "sandbox", "sandbox/cgroup"},
 	"http1":          {},
-	"wire":           {"function", "http1"},
+	"wire":           {"function", "http1", "stream"},
 	"balancer":       {"function", "codestore"},
 	"initbody":       {"function"},
-	"runtime":        {"function", "initbody"},
+	"runtime":        {"function", "initbody", "stream"},
 	"openserverless": {"function", "initbody"},
-	"platform":       {"platform/"},
+	"platform":       {"platform/", "stream"},
 	"console":        {"function"},
 	"telemetry":      {"function"},
 }
 
 // rooms are the folders that must be there, each with a doc.go.
-var rooms = []string{"function", "kind", "sandbox", "gpu", "codestore", "worker", "server", "http1", "wire", "balancer", "initbody", "runtime", "openserverless",
+var rooms = []string{"function", "kind", "sandbox", "gpu", "codestore", "worker", "server", "http1", "stream", "wire", "balancer", "initbody", "runtime", "openserverless",
 	"platform", "platform/api", "platform/controller", "platform/bus", "platform/invoker", "platform/store", "console", "telemetry"}
 
 type listed struct {

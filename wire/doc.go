@@ -16,6 +16,13 @@
 // the raw bytes once more. So versions need not be compared, and a host that says
 // nothing, as all did before, gets raw bytes. The window may be 8 MB (RFC 9659).
 //
+// The answer to POST /run is frames, see function.Stream. Who accepts
+// text/event-stream or application/x-ndjson instead, such as a person with curl
+// who sends the headers Whiskaway-Function and Whiskaway-Lease, gets the items of the
+// result in that form, without the logs; package stream says how. What fails before
+// the first item has its own status and an error as JSON, and as ever only
+// Whiskaway-Started: no says that nothing has started.
+//
 // What must hold here:
 //   - A run is sent at most once. Client.Run returns an error only when it is
 //     certain that the run never started; all else is told by the Summary.
