@@ -107,7 +107,7 @@ func TestInitWithoutHost(t *testing.T) {
 func TestInitWhenHostCannotBeOpened(t *testing.T) {
 	opens := 0
 	g := newRig(t)
-	g.runtime.cfg.Local = func(context.Context) (function.Host, error) {
+	g.runtime.cfg.Local = func(context.Context, map[string]string) (function.Host, error) {
 		if opens++; opens == 1 {
 			return nil, errors.New("no python here")
 		}

@@ -17,21 +17,25 @@ import (
 
 // hosts opens the Hosts that a runtime's function asks for, once each.
 type hosts struct {
-	dir        string
-	concurrent bool
-	log        *slog.Logger
+	dir      string
+	token    string // of our own balancer
+	settings settings
+	log      *slog.Logger
 
-	mu      sync.Mutex
-	machine *machine
-	here    *server.Server
-	clients map[string]*wire.Client // by URL
+	mu       sync.Mutex
+	machine  *machine
+	here     *server.Server
+	secrets  []string                // what no function here may see
+	platform map[string]string       // what the latest /init of a function here said
+	clients  map[string]*wire.Client // by URL
 }
 
 // local returns the Host over this machine's workers. Its data are in the
 // runtime's own temporary directory: a container keeps nothing.
-func (h *hosts) local(ctx context.Context) (function.Host, error) {
+func (h *hosts) local(ctx context.Context, platform map[string]string) (function.Host, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.platform = platform
 	if h.here != nil {
 		return h.here, nil
 	}
@@ -40,21 +44,26 @@ func (h *hosts) local(ctx context.Context) (function.Host, error) {
 		sandbox: cmp.Or(os.Getenv("WHISKAWAY_SANDBOX"), string(sandbox.LevelProcess)),
 		memory:  cmp.Or(os.Getenv("WHISKAWAY_MEMORY"), "80%"),
 		network: string(sandbox.NetworkHost), disk: "10g", cache: "50g",
+		workers: h.settings.workers(),
 	}
 	m, err := findOut(ctx, h.log, flags, h.dir)
 	if err != nil {
 		return nil, err
 	}
-	c := server.Config{Dir: filepath.Join(h.dir, "server"), EnvsDir: os.Getenv("WHISKAWAY_ENVIRONMENTS")}
-	if !h.concurrent {
-		flags.workers = 1
-	}
+	c := server.Config{Dir: filepath.Join(h.dir, "server"), EnvsDir: os.Getenv("WHISKAWAY_ENVIRONMENTS"), Env: h.env}
 	if h.here, err = m.openServer(ctx, c, flags); err != nil {
 		m.close()
 		return nil, err
 	}
 	h.machine = m
 	return h.here, nil
+}
+
+// env is what every function here finds in its environment.
+func (h *hosts) env() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.settings.localEnv(h.platform, h.secrets)
 }
 
 // remote returns the Host that a target names.
@@ -70,7 +79,7 @@ func (h *hosts) remote(_ context.Context, target *function.Target) (function.Hos
 	if c := h.clients[url]; c != nil {
 		return c, nil
 	}
-	token, err := tokenFor(url, own)
+	token, err := h.tokenFor(url, own)
 	if err != nil {
 		return nil, err
 	}
@@ -86,9 +95,9 @@ func (h *hosts) remote(_ context.Context, target *function.Target) (function.Hos
 }
 
 // tokenFor returns the token of url: our balancer's goes to our balancer only.
-func tokenFor(url, own string) (string, error) {
+func (h *hosts) tokenFor(url, own string) (string, error) {
 	if url == own {
-		return secretOf(os.Getenv("WHISKAWAY_TOKEN"), "WHISKAWAY_TOKEN_FILE")
+		return secretOf(h.token, "WHISKAWAY_TOKEN_FILE")
 	}
 	path := os.Getenv("WHISKAWAY_TOKENS_FILE")
 	if path == "" {
