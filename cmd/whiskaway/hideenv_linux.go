@@ -4,11 +4,16 @@ import (
 	"bytes"
 	"os"
 	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/whiskaway/whiskaway/sandbox"
 )
 
-// hideVariable overwrites the variable's value where this process was started with it: that is what
-// /proc/PID/environ shows, whatever we do to our own copy. Without a /proc there is nobody to show it to.
-func hideVariable(name string) {
+// hideEnvironment overwrites the variable's value where this process was started with it: that is what
+// /proc/PID/environ shows, whatever we do to our own copy. The same text in other variables goes too.
+// Without a /proc there is nobody to show it to.
+func hideEnvironment(variable, secret string) {
 	block, err := os.ReadFile("/proc/self/environ")
 	start, ok := environmentStart()
 	if err != nil || !ok {
@@ -19,14 +24,22 @@ func hideVariable(name string) {
 		return
 	}
 	defer memory.Close()
-	prefix, at := []byte(name+"="), 0
-	for setting := range bytes.SplitAfterSeq(block, []byte{0}) {
-		if value, found := bytes.CutPrefix(setting, prefix); found {
-			value = bytes.TrimSuffix(value, []byte{0})
-			memory.WriteAt(bytes.Repeat([]byte{'x'}, len(value)), start+int64(at+len(prefix)))
-		}
-		at += len(setting)
+	memory.WriteAt(withoutSecret(block, variable, secret), start) // as long as it was
+}
+
+// withoutSecret returns an environment's block in which the variable's value and the secret are overwritten.
+func withoutSecret(block []byte, variable, secret string) []byte {
+	if len(secret) >= findable {
+		block = bytes.ReplaceAll(block, []byte(secret), bytes.Repeat([]byte{'x'}, len(secret)))
 	}
+	var all []byte
+	for setting := range bytes.SplitAfterSeq(block, []byte{0}) {
+		if value, found := bytes.CutPrefix(bytes.TrimSuffix(setting, []byte{0}), []byte(variable+"=")); found {
+			copy(value, bytes.Repeat([]byte{'x'}, len(value)))
+		}
+		all = append(all, setting...)
+	}
+	return all
 }
 
 // environmentField is the position of env_start in /proc/PID/stat, counted from behind the
@@ -43,4 +56,13 @@ func environmentStart() (int64, bool) {
 	}
 	start, err := strconv.ParseInt(string(fields[environmentField]), 10, 64)
 	return start, err == nil && start > 0
+}
+
+// hideMemory closes our memory to others that have our user, also the environment and all else in /proc
+// that shows it. Root keeps its look where it has CAP_SYS_PTRACE.
+func hideMemory(walls sandbox.Walls) {
+	if walls.User && os.Geteuid() != 0 {
+		return // functions do not see us; and we could make no user namespace for them any more
+	}
+	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // nothing else is lost when it fails
 }

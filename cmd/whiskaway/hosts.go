@@ -25,7 +25,7 @@ type hosts struct {
 	mu       sync.Mutex
 	machine  *machine
 	here     *server.Server
-	secrets  []string                // what no function here may see
+	secrets  secrets                 // found when the first function comes
 	platform map[string]string       // what the latest /init of a function here said
 	clients  map[string]*wire.Client // by URL
 }
@@ -44,11 +44,15 @@ func (h *hosts) local(ctx context.Context, platform map[string]string) (function
 		sandbox: cmp.Or(os.Getenv("WHISKAWAY_SANDBOX"), string(sandbox.LevelProcess)),
 		memory:  cmp.Or(os.Getenv("WHISKAWAY_MEMORY"), "80%"),
 		network: string(sandbox.NetworkHost), disk: "10g", cache: "50g",
-		workers: h.settings.workers(),
+		workers: h.settings.workers(), secrets: findSecrets(h.token),
 	}
 	m, err := findOut(ctx, h.log, flags, h.dir)
 	if err != nil {
 		return nil, err
+	}
+	h.secrets = flags.secrets
+	if len(h.secrets.texts) > 0 {
+		hideMemory(m.walls)
 	}
 	c := server.Config{Dir: filepath.Join(h.dir, "server"), EnvsDir: os.Getenv("WHISKAWAY_ENVIRONMENTS"), Env: h.env}
 	if h.here, err = m.openServer(ctx, c, flags); err != nil {

@@ -9,11 +9,11 @@ import (
 
 // localEnv is what a function that runs in this container finds in its environment besides what is its
 // own: what the container was given, for which people write ENV into a Dockerfile, and then the platform's
-// variables of the init environment. secrets are texts that it must not hold.
-func (s settings) localEnv(platform map[string]string, secrets []string) []string {
+// variables of the init environment. No setting holds what is to be hidden.
+func (s settings) localEnv(platform map[string]string, hidden secrets) []string {
 	env := slices.DeleteFunc(os.Environ(), func(setting string) bool {
 		name, value, _ := strings.Cut(setting, "=")
-		return isOurs(name) || slices.ContainsFunc(secrets, func(secret string) bool { return strings.Contains(value, secret) })
+		return isOurs(name) || hidden.in(value)
 	})
 	env = append(env, "__OW_PROXY_VERSION="+version)
 	if s.executionEnv != "" {

@@ -84,7 +84,7 @@ func (c *runtimeCommand) main(cmd *cobra.Command, _ []string) error {
 
 func (c *runtimeCommand) run(ctx context.Context, out io.Writer) error {
 	if isOn(os.Getenv("OW_ACTIVATE_PROXY_SERVER")) {
-		s := serverCommand{options: c.options, listen: c.listen, pprof: c.pprof}
+		s := serverCommand{options: c.options, listen: c.listen, pprof: c.pprof, machine: usualMachine(), drain: closeTimeout}
 		return s.run(ctx, out)
 	}
 	log, err := c.runtimeLogger()

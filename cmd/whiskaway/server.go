@@ -70,6 +70,7 @@ func (c *serverCommand) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	c.machine.secrets = findSecrets(c.token)
 	m, err := findOut(ctx, log, &c.machine, dir)
 	if err != nil {
 		return err
