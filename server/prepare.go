@@ -141,6 +141,7 @@ func (s *Server) prepare(ctx context.Context, j startJob) (kind.Command, error) 
 	command, err := s.kinds.Prepare(ctx, kind.Source{
 		Kind: j.spec.Kind, Main: j.spec.Main, CodePath: j.codePath, Binary: j.spec.Binary,
 		Dir: codeDir(j.dir), EnvsDir: s.layout.envs, LauncherDir: s.layout.launchers(),
+		Env: kind.CompilerEnv(s.givenEnv(), j.spec.Env),
 	}, log)
 	if err != nil {
 		return kind.Command{}, err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/kind"
 )
 
 // An ack is the first line on file descriptor 3. See protocol.md.
@@ -95,13 +96,16 @@ func initFailed(format string, args ...any) error {
 
 // failStart ends a process that is not wanted, and adds what it printed. One
 // that said why it fails may first end by itself.
-func (w *Worker) failStart(err error) error {
+func (w *Worker) failStart(err error, c kind.Command) error {
 	if function.CodeOf(err) != function.CodeInitFailed {
 		w.proc.Kill()
 	}
 	w.awaitExit()
 	w.proc.Close()
 	failed := *function.AsError(err)
+	if failure := w.proc.Exit().Failure; failure != "" && failed.Code == function.CodeInitFailed {
+		failed.Message = c.WhyNot(failure)
+	}
 	failed.Logs = string(bytes.Join(w.idle.texts(), nil))
 	return &failed
 }

@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/whiskaway/whiskaway/function"
-	"github.com/whiskaway/whiskaway/sandbox"
 	"github.com/whiskaway/whiskaway/server"
 	"github.com/whiskaway/whiskaway/wire"
 )
@@ -39,13 +38,7 @@ func (h *hosts) local(ctx context.Context, platform map[string]string) (function
 	if h.here != nil {
 		return h.here, nil
 	}
-	// The container is the sandbox here: what it lets a function do is the platform's business.
-	flags := &machineFlags{
-		sandbox: cmp.Or(os.Getenv("WHISKAWAY_SANDBOX"), string(sandbox.LevelProcess)),
-		memory:  cmp.Or(os.Getenv("WHISKAWAY_MEMORY"), "80%"),
-		network: string(sandbox.NetworkHost), disk: "10g", cache: "50g",
-		workers: h.settings.workers(), secrets: findSecrets(h.token),
-	}
+	flags := h.settings.machineFlags(findSecrets(h.token))
 	m, err := findOut(ctx, h.log, flags, h.dir)
 	if err != nil {
 		return nil, err

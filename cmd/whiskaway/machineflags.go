@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/kind"
 	"github.com/whiskaway/whiskaway/sandbox"
 	"github.com/whiskaway/whiskaway/server"
 )
@@ -23,7 +24,9 @@ type machineFlags struct {
 	grace, idle              time.Duration
 	shared                   []string
 	interpreters, compilers  []string
-	secrets                  secrets // what no function may see; no flag
+	// No flags: what no function may see, and what a runtime's container says.
+	secrets secrets
+	proxy   kind.Proxy
 }
 
 func (m *machineFlags) add(f *pflag.FlagSet) {

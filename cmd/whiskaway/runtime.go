@@ -74,7 +74,7 @@ func (c *runtimeCommand) main(cmd *cobra.Command, _ []string) error {
 		}
 	}
 	if cmd.Flags().Changed("compile") {
-		return errors.New("not yet")
+		return c.compileCode(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())
 	}
 	if cmd.Flags().Changed("env") {
 		return errors.New("--env belongs to --compile; a function's environment comes with its /init")

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/whiskaway/whiskaway/kind"
+	"github.com/whiskaway/whiskaway/sandbox"
 )
 
 // settings are what the environment says to a runtime about functions that run in it. The names
@@ -67,4 +68,16 @@ func (s settings) workers() int {
 		return 1
 	}
 	return 0
+}
+
+// machineFlags say what functions that run here may have of the container.
+func (s settings) machineFlags(hidden secrets) *machineFlags {
+	// The container is the sandbox here: what it lets a function do is the platform's business.
+	return &machineFlags{
+		sandbox: cmp.Or(os.Getenv("WHISKAWAY_SANDBOX"), string(sandbox.LevelProcess)),
+		memory:  cmp.Or(os.Getenv("WHISKAWAY_MEMORY"), "80%"),
+		network: string(sandbox.NetworkHost), disk: "10g", cache: "50g",
+		workers: s.workers(), secrets: hidden,
+		proxy: kind.Proxy{Compiler: s.compiler, ExecutionEnv: s.executionEnv, Jar: s.jar, MustAck: s.mustAck},
+	}
 }
