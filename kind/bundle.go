@@ -18,11 +18,13 @@ import (
 // executable called exec, an ActionLoop for any action proxy, with all that it needs.
 // Errors are those of Prepare.
 func (s *Set) Bundle(ctx context.Context, src Source, into string, log func(string)) error {
-	c, err := s.Prepare(ctx, src, log)
+	b := *s
+	b.bundling = true
+	c, err := b.Prepare(ctx, src, log)
 	if err != nil {
 		return err
 	}
-	if err := s.fill(into, src, c); err != nil {
+	if err := fill(into, src, c); err != nil {
 		return ours("making a bundle", err)
 	}
 	if s.proxy.ExecutionEnv == "" {
@@ -35,7 +37,7 @@ func (s *Set) Bundle(ctx context.Context, src Source, into string, log func(stri
 }
 
 // fill copies what belongs to a command into a bundle.
-func (s *Set) fill(into string, src Source, c Command) error {
+func fill(into string, src Source, c Command) error {
 	switch {
 	case len(c.Args) > 0:
 		return errors.Join(copyTree(into, src.Dir), fillLaunched(into, src, c))

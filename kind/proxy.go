@@ -4,8 +4,10 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -139,6 +141,9 @@ func (s *Set) checkExecutionEnv(dir string) error {
 		return nil
 	}
 	text, err := readList(dir, executionEnvFile)
+	if s.bundling && errors.Is(err, fs.ErrNotExist) {
+		return nil // who compiles it here says that it is for here
+	}
 	if err != nil {
 		return fault("the action was compiled elsewhere, and does not say for which execution environment: this one is %q (OW_EXECUTION_ENV), and the archive must hold that in a file %s beside exec", s.proxy.ExecutionEnv, executionEnvFile)
 	}

@@ -27,6 +27,8 @@ type Options struct {
 	// Compilers are compiler scripts by the ActionLoop contract, each like
 	// "ruby:2.5=/path/to/compile". They serve kinds that are not known here.
 	Compilers []string
+	// Only names the one language whose interpreter is looked for; empty: all.
+	Only string
 	// Proxy is for a runtime in its container.
 	Proxy Proxy
 	// Usable tries a command as functions are run: an interpreter that we can start
@@ -44,6 +46,8 @@ type Set struct {
 	proxy Proxy
 	path  string // PATH, for tools and functions
 	tool  Tool
+	// bundling says that what is prepared here gets its exec.env afterwards.
+	bundling bool
 }
 
 // Discover finds the interpreters. One that is missing is not an error, but one

@@ -153,7 +153,7 @@ func (h secretHolder) steal(t *testing.T, r *container) (found []string, looked 
 // No function can read its runtime's tokens: not in its environment, in /proc, in another's memory, or in
 // the files that hold them; though the functions are processes of the runtime's own user, on machines of all kinds.
 func TestAlwaysTrue9TokensAreHiddenFromLocalFunctions(t *testing.T) {
-	for name, m := range machines(t) {
+	for name, m := range lesserMachines(t) {
 		for _, sandbox := range []string{"process", "off", "full"} {
 			t.Run(name+"/"+sandbox, func(t *testing.T) {
 				h := newSecretHolder(t, m.user)
@@ -177,7 +177,7 @@ func TestAlwaysTrue9TokensAreHiddenFromLocalFunctions(t *testing.T) {
 
 // The thief finds what is not hidden.
 func TestTheThiefIsGood(t *testing.T) {
-	m, ok := machines(t)["nobody without user namespaces"] // elsewhere functions do not see the runtime
+	m, ok := lesserMachines(t)["nobody without user namespaces"] // elsewhere functions do not see the runtime
 	if !ok {
 		t.Skip("as root on amd64 only")
 	}
@@ -198,8 +198,8 @@ type lesserMachine struct {
 	user   int
 }
 
-// machines are those that can be made of this one; see environments.
-func machines(t *testing.T) map[string]lesserMachine {
+// lesserMachines are those that can be made of this one; see environments.
+func lesserMachines(t *testing.T) map[string]lesserMachine {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		return map[string]lesserMachine{"as we are": {user: os.Geteuid()}}

@@ -61,7 +61,7 @@ func (w *Worker) awaitAck(ctx context.Context, timeout time.Duration, mayNotAck 
 func parseAck(line []byte) (ack, error) {
 	var a ack
 	if err := json.Unmarshal(line, &a); err != nil {
-		return ack{}, initFailed("the first line on file descriptor 3 is not an ack, %q, but %.100q", `{"ok":true}`, line)
+		return ack{}, initFailed(`the first line on file descriptor 3 is not the ack {"ok":true}, but %.100q`, line)
 	}
 	if !a.OK {
 		if a.Error == "" {

@@ -24,9 +24,11 @@ type machineFlags struct {
 	grace, idle              time.Duration
 	shared                   []string
 	interpreters, compilers  []string
-	// No flags: what no function may see, and what a runtime's container says.
-	secrets secrets
-	proxy   kind.Proxy
+	// No flags: what no function may see, what a runtime's container says, and the one language
+	// that is needed there.
+	secrets  secrets
+	proxy    kind.Proxy
+	language string
 }
 
 func (m *machineFlags) add(f *pflag.FlagSet) {

@@ -58,8 +58,13 @@ func (s settings) localConcurrency() int {
 
 // sharesProcess reports whether all runs go to one process.
 func (s settings) sharesProcess() bool {
-	language, _, _ := strings.Cut(s.kind, ":")
-	return s.concurrent && s.compiler == "" && language == "nodejs"
+	return s.concurrent && s.compiler == "" && s.language() == "nodejs"
+}
+
+// language is that of functions that run here.
+func (s settings) language() string {
+	language, _, _ := strings.Cut(s.localKind(), ":")
+	return language
 }
 
 // workers is how many processes a function that runs here has at most; 0 stands for the usual number.
@@ -77,7 +82,7 @@ func (s settings) machineFlags(hidden secrets) *machineFlags {
 		sandbox: cmp.Or(os.Getenv("WHISKAWAY_SANDBOX"), string(sandbox.LevelProcess)),
 		memory:  cmp.Or(os.Getenv("WHISKAWAY_MEMORY"), "80%"),
 		network: string(sandbox.NetworkHost), disk: "10g", cache: "50g",
-		workers: s.workers(), secrets: hidden,
+		workers: s.workers(), secrets: hidden, language: s.language(),
 		proxy: kind.Proxy{Compiler: s.compiler, ExecutionEnv: s.executionEnv, Jar: s.jar, MustAck: s.mustAck},
 	}
 }
