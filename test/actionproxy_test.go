@@ -164,3 +164,12 @@ func TestParallelRunsInLocalMode(t *testing.T) {
 		})
 	}
 }
+
+// The switch of OpenServerless makes the runtime a server, with the usual walls.
+func TestTheProxysServerSwitch(t *testing.T) {
+	p := start(t, []string{"OW_ACTIVATE_PROXY_SERVER=1", "WHISKAWAY_TOKEN=" + testToken}, nil, "runtime", "--listen", "127.0.0.1:0")
+	url := p.waitFor(`listening on (\S+)`)
+	r := startRuntime(t, "WHISKAWAY_KIND=python:3", "WHISKAWAY_BALANCER="+url, "WHISKAWAY_TOKEN="+testToken)
+	r.proxyInit(initBody("main@linux", "def main(args):\n    return args\n", nil))
+	r.proxyAnswers(`{"n":1}`, `{"n":1}`)
+}

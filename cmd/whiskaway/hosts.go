@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/whiskaway/whiskaway/function"
 	"github.com/whiskaway/whiskaway/server"
@@ -21,12 +22,15 @@ type hosts struct {
 	settings settings
 	log      *slog.Logger
 
-	mu       sync.Mutex
-	machine  *machine
-	here     *server.Server
-	secrets  secrets                 // found when the first function comes
-	platform map[string]string       // what the latest /init of a function here said
-	clients  map[string]*wire.Client // by URL
+	// platform is what the latest /init of a function here said. It is read while mu may be held by
+	// who waits for the reader.
+	platform atomic.Pointer[map[string]string]
+	secrets  secrets // found before the first function is started, and never changed then
+
+	mu      sync.Mutex
+	machine *machine
+	here    *server.Server
+	clients map[string]*wire.Client // by URL
 }
 
 // local returns the Host over this machine's workers. Its data are in the
@@ -34,7 +38,7 @@ type hosts struct {
 func (h *hosts) local(ctx context.Context, platform map[string]string) (function.Host, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.platform = platform
+	h.platform.Store(&platform)
 	if h.here != nil {
 		return h.here, nil
 	}
@@ -58,9 +62,7 @@ func (h *hosts) local(ctx context.Context, platform map[string]string) (function
 
 // env is what every function here finds in its environment.
 func (h *hosts) env() []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.settings.localEnv(h.platform, h.secrets)
+	return h.settings.localEnv(*h.platform.Load(), h.secrets)
 }
 
 // remote returns the Host that a target names.

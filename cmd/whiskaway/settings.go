@@ -61,10 +61,14 @@ func (s settings) sharesProcess() bool {
 	return s.concurrent && s.compiler == "" && s.language() == "nodejs"
 }
 
-// language is that of functions that run here.
+// language is that of functions that run here; empty if it is none that we know.
 func (s settings) language() string {
 	language, _, _ := strings.Cut(s.localKind(), ":")
-	return language
+	switch language {
+	case "python", "nodejs", "go", kind.Native:
+		return language
+	}
+	return ""
 }
 
 // workers is how many processes a function that runs here has at most; 0 stands for the usual number.
