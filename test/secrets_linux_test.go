@@ -215,6 +215,7 @@ func lesserMachines(t *testing.T) map[string]lesserMachine {
 		before := []string{setpriv, "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"}
 		all["nobody without user namespaces"] = lesserMachine{slices.Concat(asNobody, forbidden), nobody}
 		all["root without CAP_SYS_ADMIN"] = lesserMachine{slices.Concat(before, forbidden), 0}
+		all["root without CAP_SYS_ADMIN, with user namespaces"] = lesserMachine{before, 0}
 	}
 	return all
 }

@@ -48,9 +48,6 @@ func (h *hosts) local(ctx context.Context, platform map[string]string) (function
 		return nil, err
 	}
 	h.secrets = flags.secrets
-	if len(h.secrets.texts) > 0 {
-		hideMemory(m.walls)
-	}
 	c := server.Config{Dir: filepath.Join(h.dir, "server"), EnvsDir: os.Getenv("WHISKAWAY_ENVIRONMENTS"), Env: h.env}
 	if h.here, err = m.openServer(ctx, c, flags); err != nil {
 		m.close()

@@ -63,6 +63,9 @@ func findOut(ctx context.Context, log *slog.Logger, flags *machineFlags, dir str
 	if m.walls, err = sandbox.Find(ctx, asked); err != nil {
 		return nil, err
 	}
+	if len(flags.secrets.texts) > 0 {
+		hideMemory(m.walls)
+	}
 	if m.kinds, err = m.discover(ctx, flags); err != nil {
 		return nil, err
 	}
