@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/initbody"
 )
 
 // serveInit answers /init. Inits wait for each other; after one that succeeded
@@ -37,11 +38,11 @@ func (r *Runtime) serveInit(w http.ResponseWriter, req *http.Request, start time
 
 // init reads the body and makes the function ready.
 func (r *Runtime) init(req *http.Request) error {
-	value, code, err := readInit(req.Body, r.cfg.Dir)
+	value, code, err := initbody.Read(req.Body, r.cfg.Dir)
 	if err != nil {
 		return err
 	}
-	env := value.env()
+	env := value.Environ()
 	ctx, cancel := r.initContext(req.Context(), env["__OW_DEADLINE"])
 	defer cancel()
 	fn, err := r.bind(ctx, value, env, code)
@@ -49,7 +50,7 @@ func (r *Runtime) init(req *http.Request) error {
 		err = fn.init(ctx)
 	}
 	if err != nil {
-		code.remove()
+		code.Remove()
 		return err
 	}
 	r.function.Store(fn)
@@ -75,13 +76,13 @@ func (r *Runtime) initContext(ctx context.Context, deadline string) (context.Con
 }
 
 // bind chooses the host for the function, and describes it.
-func (r *Runtime) bind(ctx context.Context, value initValue, env map[string]string, code *codeFile) (*bound, error) {
+func (r *Runtime) bind(ctx context.Context, value initbody.Value, env map[string]string, code *initbody.Code) (*bound, error) {
 	main, target, err := function.ParseMain(value.Main)
 	if err != nil {
 		return nil, err
 	}
 	spec := newSpec(value.Name, main, env)
-	spec.APIHost, spec.Code, spec.Binary = r.cfg.APIHost, code.digest, value.Binary
+	spec.APIHost, spec.Code, spec.Binary = r.cfg.APIHost, code.Digest, value.Binary
 	if target != nil {
 		spec.Kind, spec.Require = cmp.Or(target.Kind, r.cfg.Kind), target.Require
 	} else {
@@ -194,7 +195,7 @@ func loggedText(e *function.Error) string {
 // initStatus distinguishes for people; the platform takes all of them alike.
 func initStatus(err error) int {
 	switch {
-	case errors.Is(err, errNoCode):
+	case errors.Is(err, initbody.ErrNoCode):
 		return http.StatusForbidden
 	case function.CodeOf(err) == function.CodeBadRequest:
 		return http.StatusBadRequest

@@ -33,7 +33,8 @@ type Config struct {
 	// LogInitErrors says that the function's owner finds what was wrong with an init in the
 	// logs, and not in the answer: the Go action proxy's OW_LOG_INIT_ERROR.
 	LogInitErrors bool
-	// Dir is a private directory for the function's code. It is made if missing.
+	// Dir is where the function's code is kept, in files that have no names. It is made if
+	// missing; empty means the system's directory for temporary files.
 	Dir string
 	// APIHost is the container's __OW_API_HOST.
 	APIHost string
@@ -140,5 +141,5 @@ func (r *Runtime) Close(ctx context.Context) error {
 	if fn == nil {
 		return nil
 	}
-	return errors.Join(fn.stop(ctx), fn.code.remove())
+	return errors.Join(fn.stop(ctx), fn.code.Remove())
 }

@@ -37,7 +37,7 @@ func DialHome(ctx context.Context, cfg HomeConfig) error {
 	}
 	handler := NewHandler(HandlerConfig{Host: cfg.Host, Auth: trusted{}, Body: cfg.Body, Log: cfg.Log})
 	defer handler.Close()
-	server := &Server{Handler: handler, OnShutdown: handler.StopWatches, Log: cfg.Log, connState: h.conns.follow, headerLimit: -1}
+	server := &Server{Handler: handler, OnShutdown: handler.StopWatches, Log: cfg.Log, connState: h.conns.follow, patient: true}
 	serveCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var serving sync.WaitGroup
 	serving.Go(func() { server.Serve(serveCtx, h.listener) })

@@ -1,14 +1,16 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
+
+	"github.com/whiskaway/whiskaway/http1"
 )
 
 const (
@@ -25,22 +27,24 @@ type Server struct {
 	TLS *tls.Config
 	// Grace is how long requests under way may take at the end; then they are cut.
 	Grace time.Duration
+	// Idle is how long a connection may be idle before it is closed; 0 means 90 s, which is longer
+	// than a Client keeps one.
+	Idle time.Duration
 	// OnShutdown is called when the end begins, to end what would never end
 	// itself: Handler.StopWatches.
 	OnShutdown func()
 	// Log gets what net/http has to say; nil: nowhere.
 	Log *slog.Logger
 
-	connState   func(net.Conn, http.ConnState) // DialHome's
-	headerLimit time.Duration                  // 0: readHeaderTimeout; < 0: none
+	connState func(net.Conn, http.ConnState) // DialHome's
+	patient   bool                           // a request's headers may take any time
 }
 
 // Serve serves until ctx ends, and then shuts down: it takes no new connection,
 // lets requests end for as long as Grace, and returns when the last handler
 // has. It closes ln. The error is nil when ctx ended it.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	var conns sync.WaitGroup // serving goroutines of net/http
-	server := s.httpServer(&conns)
+	server := s.httpServer()
 	if s.TLS != nil {
 		ln = tls.NewListener(ln, s.TLS)
 	}
@@ -54,45 +58,31 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	case err = <-failed:
 		server.Close()
 	}
-	conns.Wait()
+	server.Wait()
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return err
 }
 
-func (s *Server) httpServer(conns *sync.WaitGroup) *http.Server {
-	server := &http.Server{
-		Handler:           s.Handler,
-		IdleTimeout:       idleTimeout,
-		ReadHeaderTimeout: readHeaderTimeout,
-		ErrorLog:          slog.NewLogLogger(orDiscard(s.Log).Handler(), slog.LevelWarn),
-		Protocols:         http1(),
-		ConnState: func(c net.Conn, state http.ConnState) {
-			countConn(conns, state)
-			if s.connState != nil {
-				s.connState(c, state)
-			}
-		},
-	}
-	if s.headerLimit < 0 {
-		server.ReadHeaderTimeout = 0
-	}
-	return server
+func (s *Server) httpServer() *http1.Server {
+	return http1.New(http1.Config{
+		Handler: s.Handler, IdleTimeout: s.idleTimeout(), HeaderTimeout: s.headerTimeout(), ConnState: s.connState,
+		ErrorLog: slog.NewLogLogger(orDiscard(s.Log).Handler(), slog.LevelWarn),
+	})
 }
 
-// countConn follows net/http's goroutines: it makes one after StateNew, which
-// ends with one of the others, or with its handler when that has hijacked.
-func countConn(conns *sync.WaitGroup, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		conns.Add(1)
-	case http.StateClosed, http.StateHijacked:
-		conns.Done()
+func (s *Server) idleTimeout() time.Duration { return cmp.Or(s.Idle, idleTimeout) }
+
+// headerTimeout is how long a request's headers may take; 0: for ever.
+func (s *Server) headerTimeout() time.Duration {
+	if s.patient {
+		return 0
 	}
+	return readHeaderTimeout
 }
 
-func (s *Server) shutdown(server *http.Server) {
+func (s *Server) shutdown(server *http1.Server) {
 	if s.OnShutdown != nil {
 		s.OnShutdown()
 	}

@@ -45,13 +45,6 @@ func (m *machineFlags) add(f *pflag.FlagSet) {
 	f.StringArrayVar(&m.compilers, "compiler", nil, "a further kind by its compiler script of the ActionLoop contract, as ruby:2.5=/path/to/compile; may be repeated")
 }
 
-// usualMachine is what the flags are when none is given.
-func usualMachine() machineFlags {
-	var m machineFlags
-	m.add(pflag.NewFlagSet("", pflag.ContinueOnError))
-	return m
-}
-
 // options is what the sandbox is asked for. hidden are the directories that no function may see.
 func (m *machineFlags) options(hidden ...string) (sandbox.Options, error) {
 	o := sandbox.Options{Level: sandbox.Level(m.sandbox), Network: sandbox.Network(m.network), Hidden: hidden, Users: true, Guard: len(m.secrets.texts) > 0, Secrets: m.secrets.paths}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,12 +9,12 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/whiskaway/whiskaway/openserverless"
 	"github.com/whiskaway/whiskaway/runtime"
 	"github.com/whiskaway/whiskaway/wire"
 )
@@ -40,12 +41,17 @@ OpenWhisk's action proxy: its flags, also as -debug, and its variables.
   WHISKAWAY_TOKEN        its client token, or WHISKAWAY_TOKEN_FILE, a file that holds it
   WHISKAWAY_TOKENS_FILE  lines "host token", for targets that are hosts: main@gpu.example.com
   WHISKAWAY_KIND         the functions' kind: python:3, nodejs:20, go:1 or native
+  WHISKAWAY_REMOTE_ONLY  1: a function whose main says no @ is refused
+  WHISKAWAY_PLAIN_HTTP   hosts of OpenServerless that may be reached without TLS: 10.0.0.5:8080
   OW_COMPILER            a script "compile MAIN SRC_DIR BIN_DIR" for functions that run here
   OW_WAIT_FOR_ACK, OW_EXECUTION_ENV, OW_SAVE_JAR, OW_LOG_INIT_ERROR, OW_DEBUG
 
-Of OpenServerless's variables, OW_ACTIVATE_PROXY_CLIENT=1 changes nothing (client
-mode is on), and OW_ACTIVATE_PROXY_SERVER=1 makes this a server for clients that
-show WHISKAWAY_TOKEN, as "whiskaway server --listen" does.`,
+Of OpenServerless's variables, OW_ACTIVATE_PROXY_CLIENT=1 lets a target that is a
+host be asked whether it is Whiskaway's or OpenServerless's, and
+OW_ACTIVATE_PROXY_SERVER=1 makes this a server: for clients that show
+WHISKAWAY_TOKEN, as "whiskaway server --listen" does, or with
+WHISKAWAY_OPENSERVERLESS_NAMESPACE for OpenServerless's own clients, as
+"whiskaway server --openserverless" does.`,
 		Args: cobra.NoArgs,
 		RunE: c.main,
 	}
@@ -84,19 +90,19 @@ func (c *runtimeCommand) main(cmd *cobra.Command, _ []string) error {
 
 func (c *runtimeCommand) run(ctx context.Context, out io.Writer) error {
 	if isOn(os.Getenv("OW_ACTIVATE_PROXY_SERVER")) {
-		s := serverCommand{options: c.options, listen: c.listen, pprof: c.pprof, machine: usualMachine(), drain: closeTimeout}
+		s, err := c.asServer()
+		if err != nil {
+			return err
+		}
 		return s.run(ctx, out)
 	}
 	log, err := c.runtimeLogger()
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "whiskaway-runtime-")
-	if err != nil {
-		return fmt.Errorf("making a temporary directory: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	if err := watchLifeline(os.Getenv("WHISKAWAY_LIFELINE_FD"), dir); err != nil {
+	var temp scratch
+	defer temp.remove()
+	if err := watchLifeline(os.Getenv("WHISKAWAY_LIFELINE_FD"), &temp); err != nil {
 		return err
 	}
 	l, err := listen(ctx, c.listen)
@@ -104,24 +110,49 @@ func (c *runtimeCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer l.Close()
-	hosts := &hosts{dir: dir, log: log, token: c.token, settings: readSettings()}
+	hosts := &hosts{temp: &temp, log: log, token: c.token, settings: readSettings()}
 	defer hosts.close()
-	return c.serve(ctx, l, hosts, dir, log)
+	return c.serve(ctx, l, hosts, log)
 }
 
-func (c *runtimeCommand) serve(ctx context.Context, l net.Listener, h *hosts, dir string, log *slog.Logger) error {
+// asServer is what OpenServerless's variable makes of a runtime. There is one address, so
+// it is for one sort of clients.
+func (c *runtimeCommand) asServer() (*serverCommand, error) {
+	s := &serverCommand{options: c.options, pprof: c.pprof, drain: closeTimeout, machine: containerFlags()}
+	token, err := secretOf(c.token, "WHISKAWAY_TOKEN_FILE")
+	if err != nil {
+		return nil, err
+	}
+	namespace := os.Getenv("WHISKAWAY_OPENSERVERLESS_NAMESPACE")
+	switch {
+	case namespace == "" && token == "":
+		return nil, errors.New("OW_ACTIVATE_PROXY_SERVER makes this a server, but it is not said for whom: set WHISKAWAY_TOKEN, a long random secret that Whiskaway's clients show, " +
+			"or WHISKAWAY_OPENSERVERLESS_NAMESPACE, the namespace of OpenServerless's clients, who know no tokens")
+	case namespace != "" && token != "":
+		return nil, errors.New("WHISKAWAY_TOKEN and WHISKAWAY_OPENSERVERLESS_NAMESPACE are both set, but OpenServerless's clients know no tokens: unset one of the two")
+	case token != "":
+		s.listen, s.token = c.listen, token
+	default:
+		s.openServerless = openServerlessFlags{listen: c.listen, namespace: namespace, kind: cmp.Or(os.Getenv("WHISKAWAY_KIND"), defaultKind), idle: openserverless.DefaultIdle}
+	}
+	return s, nil
+}
+
+func (c *runtimeCommand) serve(ctx context.Context, l net.Listener, h *hosts, log *slog.Logger) error {
 	s := h.settings
 	r := runtime.New(runtime.Config{
 		Local: h.local, LocalKind: s.localKind(), LocalConcurrency: s.localConcurrency(), LocalAck: s.mustAck,
-		Remote: h.remote, Kind: s.kind, Dir: filepath.Join(dir, "code"), LogInitErrors: s.logInitErrors,
+		Remote: h.remote, Kind: s.kind, LogInitErrors: s.logInitErrors,
 		APIHost: os.Getenv("__OW_API_HOST"), AllowConcurrent: s.concurrent, Stdout: os.Stdout, Stderr: os.Stderr, Log: log})
 	defer closeInTime(log, "the function", r.Close)
 	g, ctx := errgroup.WithContext(ctx)
 	if err := servePprof(g, ctx, c.pprof); err != nil {
 		return err
 	}
-	face := wire.Server{Handler: r.Handler(), Grace: requestGrace, Log: log}
+	trimmer := newTrimmer(r.Handler())
+	face := wire.Server{Handler: trimmer, Grace: requestGrace, Log: log}
 	g.Go(func() error { return face.Serve(ctx, l) })
+	g.Go(func() error { return trimmer.run(ctx) })
 	if err := tellReady(os.Getenv("WHISKAWAY_READY_FD"), l.Addr().String()); err != nil {
 		return err
 	}
@@ -145,9 +176,9 @@ func isOn(value string) bool {
 }
 
 // watchLifeline ends this process when the file descriptor that number names
-// reaches its end: whoever started us is gone, and nobody would stop us. dir is
+// reaches its end: whoever started us is gone, and nobody would stop us. temp is
 // removed first.
-func watchLifeline(number, dir string) error {
+func watchLifeline(number string, temp *scratch) error {
 	if number == "" {
 		return nil
 	}
@@ -158,7 +189,7 @@ func watchLifeline(number, dir string) error {
 	// This goroutine ends with the process: that is its whole purpose.
 	go func() {
 		io.Copy(io.Discard, f)
-		os.RemoveAll(dir)
+		temp.remove()
 		os.Exit(1)
 	}()
 	return nil

@@ -81,12 +81,18 @@ func (s settings) workers() int {
 
 // machineFlags say what functions that run here may have of the container.
 func (s settings) machineFlags(hidden secrets) *machineFlags {
-	// The container is the sandbox here: what it lets a function do is the platform's business.
-	return &machineFlags{
+	flags := containerFlags()
+	flags.workers, flags.secrets, flags.language = s.workers(), hidden, s.language()
+	flags.proxy = kind.Proxy{Compiler: s.compiler, ExecutionEnv: s.executionEnv, Jar: s.jar, MustAck: s.mustAck}
+	return &flags
+}
+
+// containerFlags are for functions that run in a runtime's own container. That is the sandbox
+// then: what it lets a function do is the platform's business.
+func containerFlags() machineFlags {
+	return machineFlags{
 		sandbox: cmp.Or(os.Getenv("WHISKAWAY_SANDBOX"), string(sandbox.LevelProcess)),
 		memory:  cmp.Or(os.Getenv("WHISKAWAY_MEMORY"), "80%"),
 		network: string(sandbox.NetworkHost), disk: "10g", cache: "50g",
-		workers: s.workers(), secrets: hidden, language: s.language(),
-		proxy: kind.Proxy{Compiler: s.compiler, ExecutionEnv: s.executionEnv, Jar: s.jar, MustAck: s.mustAck},
 	}
 }
