@@ -23,12 +23,18 @@ type container struct {
 
 func startRuntime(t *testing.T, env ...string) *container {
 	t.Helper()
+	return startRuntimeBehind(t, nil, env...)
+}
+
+// startRuntimeBehind is startRuntime with a command that becomes the runtime, such as setpriv.
+func startRuntimeBehind(t *testing.T, before []string, env ...string) *container {
+	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	p := start(t, append(env, "WHISKAWAY_READY_FD=3"), []*os.File{w}, "runtime", "--listen", "127.0.0.1:0")
+	p := startBehind(t, before, append(env, "WHISKAWAY_READY_FD=3"), []*os.File{w}, "runtime", "--listen", "127.0.0.1:0")
 	w.Close()
 	line := make([]byte, 64)
 	n, err := r.Read(line)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/kind"
 )
 
 // An ack is the first line on file descriptor 3. See protocol.md.
@@ -60,7 +61,7 @@ func (w *Worker) awaitAck(ctx context.Context, timeout time.Duration, mayNotAck 
 func parseAck(line []byte) (ack, error) {
 	var a ack
 	if err := json.Unmarshal(line, &a); err != nil {
-		return ack{}, initFailed("the first line on file descriptor 3 is not an ack, %q, but %.100q", `{"ok":true}`, line)
+		return ack{}, initFailed(`the first line on file descriptor 3 is not the ack {"ok":true}, but %.100q`, line)
 	}
 	if !a.OK {
 		if a.Error == "" {
@@ -95,13 +96,16 @@ func initFailed(format string, args ...any) error {
 
 // failStart ends a process that is not wanted, and adds what it printed. One
 // that said why it fails may first end by itself.
-func (w *Worker) failStart(err error) error {
+func (w *Worker) failStart(err error, c kind.Command) error {
 	if function.CodeOf(err) != function.CodeInitFailed {
 		w.proc.Kill()
 	}
 	w.awaitExit()
 	w.proc.Close()
 	failed := *function.AsError(err)
+	if failure := w.proc.Exit().Failure; failure != "" && failed.Code == function.CodeInitFailed {
+		failed.Message = c.WhyNot(failure)
+	}
 	failed.Logs = string(bytes.Join(w.idle.texts(), nil))
 	return &failed
 }

@@ -10,19 +10,25 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/whiskaway/whiskaway/function"
 	"github.com/whiskaway/whiskaway/openserverless"
-	"github.com/whiskaway/whiskaway/sandbox"
 	"github.com/whiskaway/whiskaway/server"
 	"github.com/whiskaway/whiskaway/wire"
 )
 
 // hosts opens the Hosts that a runtime's function asks for, once each.
 type hosts struct {
-	temp       *scratch // for local
-	concurrent bool
-	log        *slog.Logger
+	temp     *scratch // for local
+	token    string   // of our own balancer
+	settings settings
+	log      *slog.Logger
+
+	// platform is what the latest /init of a function here said. It is read while mu may be held by
+	// who waits for the reader.
+	platform atomic.Pointer[map[string]string]
+	secrets  secrets // found before the first function is started, and never changed then
 
 	mu      sync.Mutex
 	machine *machine
@@ -35,30 +41,29 @@ type hosts struct {
 
 // local returns the Host over this machine's workers. Its data are in the
 // runtime's own temporary directory: a container keeps nothing.
-func (h *hosts) local(ctx context.Context) (function.Host, error) {
+func (h *hosts) local(ctx context.Context, platform map[string]string) (function.Host, error) {
 	if isOn(os.Getenv("WHISKAWAY_REMOTE_ONLY")) {
 		return nil, function.Errorf(function.CodeNoCapacity,
 			"functions of this kind run on other machines only, and main does not say on which; write for example main@gpu")
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.platform.Store(&platform)
 	if h.here != nil {
 		return h.here, nil
 	}
-	flags := containerFlags()
 	dir, err := h.temp.dir()
 	if err != nil {
 		return nil, err
 	}
-	m, err := findOut(ctx, h.log, &flags, dir)
+	flags := h.settings.machineFlags(findSecrets(h.token))
+	m, err := findOut(ctx, h.log, flags, dir)
 	if err != nil {
 		return nil, err
 	}
-	c := server.Config{Dir: filepath.Join(dir, "server"), EnvsDir: os.Getenv("WHISKAWAY_ENVIRONMENTS")}
-	if !h.concurrent {
-		flags.workers = 1
-	}
-	if h.here, err = m.openServer(ctx, c, &flags); err != nil {
+	h.secrets = flags.secrets
+	c := server.Config{Dir: filepath.Join(dir, "server"), EnvsDir: os.Getenv("WHISKAWAY_ENVIRONMENTS"), Env: h.env}
+	if h.here, err = m.openServer(ctx, c, flags); err != nil {
 		m.close()
 		return nil, err
 	}
@@ -66,14 +71,9 @@ func (h *hosts) local(ctx context.Context) (function.Host, error) {
 	return h.here, nil
 }
 
-// containerFlags are for functions that run in a runtime's own container. That is the sandbox
-// then: what it lets a function do is the platform's business.
-func containerFlags() machineFlags {
-	return machineFlags{
-		sandbox: cmp.Or(os.Getenv("WHISKAWAY_SANDBOX"), string(sandbox.LevelProcess)),
-		memory:  cmp.Or(os.Getenv("WHISKAWAY_MEMORY"), "80%"),
-		network: string(sandbox.NetworkHost), disk: "10g", cache: "50g",
-	}
+// env is what every function here finds in its environment.
+func (h *hosts) env() []string {
+	return h.settings.localEnv(*h.platform.Load(), h.secrets)
 }
 
 // remote returns the Host that a target names.
@@ -145,7 +145,7 @@ func (h *hosts) whiskaway(url, own string) (function.Host, error) {
 	if c := h.clients[url]; c != nil {
 		return c, nil
 	}
-	token, err := tokenFor(url, own)
+	token, err := h.tokenFor(url, own)
 	if err != nil {
 		return nil, err
 	}
@@ -161,9 +161,9 @@ func (h *hosts) whiskaway(url, own string) (function.Host, error) {
 }
 
 // tokenFor returns the token of url: our balancer's goes to our balancer only.
-func tokenFor(url, own string) (string, error) {
+func (h *hosts) tokenFor(url, own string) (string, error) {
 	if url == own {
-		return secretOf(os.Getenv("WHISKAWAY_TOKEN"), "WHISKAWAY_TOKEN_FILE")
+		return secretOf(h.token, "WHISKAWAY_TOKEN_FILE")
 	}
 	path := os.Getenv("WHISKAWAY_TOKENS_FILE")
 	if path == "" {

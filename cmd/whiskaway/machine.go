@@ -63,6 +63,9 @@ func findOut(ctx context.Context, log *slog.Logger, flags *machineFlags, dir str
 	if m.walls, err = sandbox.Find(ctx, asked); err != nil {
 		return nil, err
 	}
+	if len(flags.secrets.texts) > 0 {
+		hideMemory(m.walls)
+	}
 	if m.kinds, err = m.discover(ctx, flags); err != nil {
 		return nil, err
 	}
@@ -138,7 +141,7 @@ func (m *machine) discover(ctx context.Context, flags *machineFlags) (*kind.Set,
 		}
 	}
 	return kind.Discover(ctx, kind.Options{
-		Tool: worker.Tool(m.toolSandbox(walls)), Interpreters: flags.interpreters, Compilers: flags.compilers, Usable: m.usable, Log: m.log,
+		Tool: worker.Tool(m.toolSandbox(walls)), Interpreters: flags.interpreters, Compilers: flags.compilers, Proxy: flags.proxy, Only: flags.language, Usable: m.usable, Log: m.log,
 	})
 }
 
