@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/whiskaway/whiskaway/test/harness"
 )
 
 const guard = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
@@ -23,19 +25,8 @@ type container struct {
 
 func startRuntime(t *testing.T, env ...string) *container {
 	t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	p := start(t, append(env, "WHISKAWAY_READY_FD=3"), []*os.File{w}, "runtime", "--listen", "127.0.0.1:0")
-	w.Close()
-	line := make([]byte, 64)
-	n, err := r.Read(line)
-	if err != nil {
-		t.Fatalf("the runtime did not say where it listens: %v\n%s", err, p.log())
-	}
-	return &container{process: p, url: "http://" + strings.TrimSpace(string(line[:n]))}
+	p, url := harness.StartRuntime(t, binary, env...)
+	return &container{process: wrap(t, p), url: url}
 }
 
 func (c *container) post(path, body string) (int, string) {
