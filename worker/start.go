@@ -6,9 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/kind"
 )
 
 // An ack is the first line on file descriptor 3. See protocol.md.
@@ -30,13 +33,12 @@ var errNoAck = errors.New("no ack in time")
 const ackGrace = time.Second
 
 // awaitAck reads the ack. When its time or ctx is over it kills the process,
-// which ends the reading. Of an executable that may not send one it waits for
-// ackGrace.
-func (w *Worker) awaitAck(ctx context.Context, timeout time.Duration, mayNotAck bool) (ack, error) {
+// which ends the reading. Of a command that may not send one it waits for ackGrace.
+func (w *Worker) awaitAck(ctx context.Context, timeout time.Duration, cmd kind.Command) (ack, error) {
 	timed, cancel := context.WithTimeoutCause(ctx, timeout, errNoAck)
 	defer cancel()
 	defer context.AfterFunc(timed, w.proc.Kill)()
-	if mayNotAck {
+	if cmd.MayNotAck {
 		w.proc.Result.SetReadDeadline(time.Now().Add(ackGrace))
 		defer w.proc.Result.SetReadDeadline(time.Time{})
 	}
@@ -52,7 +54,7 @@ func (w *Worker) awaitAck(ctx context.Context, timeout time.Duration, mayNotAck 
 	case errors.Is(err, errTooLong):
 		return ack{}, initFailed("the first line on file descriptor 3 is longer than an ack can be")
 	case err != nil:
-		return ack{}, w.endedEarly()
+		return ack{}, w.endedEarly(cmd.Path)
 	}
 	return parseAck(line)
 }
@@ -80,13 +82,26 @@ func (w *Worker) isLateAck(line []byte) bool {
 	return mayBe && json.Compact(&compact, line) == nil && compact.String() == `{"ok":true}`
 }
 
-func (w *Worker) endedEarly() error {
+// endedEarly says why there is no ack. path is the executable's.
+func (w *Worker) endedEarly(path string) error {
 	select {
 	case <-w.proc.Done():
-		return initFailed("the function's process %s before it was ready", w.proc.Exit().Words())
+		exit := w.proc.Exit()
+		if exit.Failure != "" {
+			return neverRan(path, exit.Failure)
+		}
+		return initFailed("the function's process %s before it was ready", exit.Words())
 	case <-time.After(exitGrace):
 		return initFailed("the function's process closed file descriptor 3 before it was ready")
 	}
+}
+
+// neverRan says why the system would not start the executable, without naming our directories.
+func neverRan(path, failure string) error {
+	if why := kind.WhyNot(path); why != "" {
+		return initFailed("the function's executable could not be started: %s", why)
+	}
+	return initFailed("the function's process %s", strings.ReplaceAll(failure, path, filepath.Base(path)))
 }
 
 func initFailed(format string, args ...any) error {

@@ -22,7 +22,8 @@ func TestFailedStartSaysWhy(t *testing.T) {
 		{"node syntax", kind.NodeJS, "function main( {", "SyntaxError", "index.cjs:1"},
 		{"node missing main", kind.NodeJS, "exports.other = () => {}", "The action does not have a function named 'main'; it exports other.", ""},
 		{"native exits", kind.Native, "#!/bin/sh\necho oh >&2; exit 4\n", "exited with code 4", "oh"},
-		{"native not executable", kind.Native, "\x00\x01", "could not be started", ""},
+		{"native not executable", kind.Native, "\x00\x01", "the function's executable could not be started: it is neither an executable for Linux nor a script", ""},
+		{"native for another system", kind.Native, "MZ", "could not be started: it is an executable for another system", ""},
 		{"native says no", kind.Native, "#!/bin/sh\necho '{\"ok\":false,\"error\":\"no way\"}' >&3\n", "no way", ""},
 		{"native babbles", kind.Native, "#!/bin/sh\necho hello >&3; sleep 1000\n", "is not an ack", ""},
 	} {
