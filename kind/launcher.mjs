@@ -299,7 +299,9 @@ function parse (text) {
 // fieldsOf parses a run's body, or answers that it cannot be parsed.
 function fieldsOf (run, body) {
   try {
-    return parse(body)
+    const fields = parse(body)
+    if (fields?.constructor === Object) return fields
+    throw new TypeError("the run's body is JSON, but not an object with the input as its value")
   } catch (e) {
     writeFrame(RESULT, run, failure(e), EMPTY)
   }

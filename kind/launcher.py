@@ -344,6 +344,8 @@ def handle(body, function, set_fields, send, run, guard):
     """Calls the function, and sends its answer."""
     try:
         fields = json.loads(body)
+        if type(fields) is not dict:
+            raise ValueError("the run's body is JSON, but not an object with the input as its value")
         value = fields.pop("value", {})
         set_fields(fields)
         result = guard.call(function, value)
