@@ -87,7 +87,7 @@ function find (loaded, name) {
   if (func) return func
   const names = new Set([...Object.keys(loaded), ...Object.keys(loaded.default ?? {})])
   const callable = [...names].filter(n => typeof (loaded[n] ?? loaded.default?.[n]) === 'function')
-  throw new Missing(`The action does not have a function named '${name}'; it exports ${callable.join(', ') || 'none'}.`)
+  throw new Missing(`The action does not have a function named '${name}'; it exports ${callable.join(', ') || 'none'}. Define it, or name another one as main.`)
 }
 
 // setUp calls the function's setup(), if it has one that is meant for us: a

@@ -35,7 +35,8 @@ def main():
         set_up(module, name)
     except (Exception, SystemExit) as e:
         print_traceback(e)
-        write(out, to_json({"ok": False, "error": doing + describe(e)}) + b"\n")
+        words = describe(e) + "; the code ends its process while it is loaded" * isinstance(e, SystemExit)
+        write(out, to_json({"ok": False, "error": doing + words}) + b"\n")
         flush()
         os._exit(1)
     flush()
@@ -85,7 +86,7 @@ def find(module, name):
     if callable(function):
         return function
     names = sorted(n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == "main__")
-    raise Missing(f"The action does not have a function named '{name}'; it has {', '.join(names) or 'none'}.")
+    raise Missing(f"The action does not have a function named '{name}'; it has {', '.join(names) or 'none'}. Define it, or name another one as main.")
 
 
 def set_up(module, name):

@@ -52,17 +52,20 @@ func (w *Worker) awaitAck(ctx context.Context, timeout time.Duration, cmd kind.C
 	case errors.Is(context.Cause(timed), errNoAck):
 		return ack{}, initFailed("the function was not ready in time: no ack within %v", timeout)
 	case errors.Is(err, errTooLong):
-		return ack{}, initFailed("the first line on file descriptor 3 is longer than an ack can be")
+		return ack{}, initFailed("the first line on file descriptor 3 is longer than an ack can be; %s", ackAdvice)
 	case err != nil:
-		return ack{}, w.endedEarly(cmd.Path)
+		return ack{}, w.endedEarly(cmd)
 	}
 	return parseAck(line)
 }
 
+// ackAdvice is for the author of an executable.
+const ackAdvice = `an executable first writes the line {"ok":true} there, and then one line for each run`
+
 func parseAck(line []byte) (ack, error) {
 	var a ack
 	if err := json.Unmarshal(line, &a); err != nil {
-		return ack{}, initFailed("the first line on file descriptor 3 is not an ack, %q, but %.100q", `{"ok":true}`, line)
+		return ack{}, initFailed("the first line on file descriptor 3 is not an ack, but %.100q; %s", line, ackAdvice)
 	}
 	if !a.OK {
 		if a.Error == "" {
@@ -82,13 +85,16 @@ func (w *Worker) isLateAck(line []byte) bool {
 	return mayBe && json.Compact(&compact, line) == nil && compact.String() == `{"ok":true}`
 }
 
-// endedEarly says why there is no ack. path is the executable's.
-func (w *Worker) endedEarly(path string) error {
+// endedEarly says why there is no ack.
+func (w *Worker) endedEarly(cmd kind.Command) error {
 	select {
 	case <-w.proc.Done():
 		exit := w.proc.Exit()
 		if exit.Failure != "" {
-			return neverRan(path, exit.Failure)
+			return neverRan(cmd.Path, exit.Failure)
+		}
+		if cmd.MayNotAck && exit.Signal == 0 {
+			return initFailed("the function's process %s before it was ready; an executable must go on, and answer each line of its input with one on file descriptor 3", exit.Words())
 		}
 		return initFailed("the function's process %s before it was ready", exit.Words())
 	case <-time.After(exitGrace):

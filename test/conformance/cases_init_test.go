@@ -32,7 +32,6 @@ func failingInit(t *testing.T, c *container, name string) {
 	}
 	a := c.tryInit(t, c.initValue(f.code, f.more))
 	wantError(t, a, 502, f.words)
-	t.Log(a) // for whoever wants to see what a newcomer sees
 	if !strings.Contains(a.logs[1], f.logs) || a.logs[0] != "" {
 		t.Errorf("the logs are %q, want %q on stderr", a.logs, f.logs)
 	}
@@ -51,7 +50,6 @@ func initBodies() []testCase {
 			a := c.post(t, "/init", body(c))
 			a.logs = c.expectGuards(t)
 			wantError(t, a, status, words)
-			t.Log(a)
 		}}
 	}
 	value := func(more fields) func(*container) string {

@@ -260,6 +260,7 @@ func wantError(t *testing.T, a answer, status int, words string) {
 	if a.status != status || !ok || len(e) != 1 || !strings.Contains(said, words) {
 		t.Errorf("the answer is %v, want %d and an error with %q\n%s", a, status, words, a.logged())
 	}
+	t.Log(a) // for whoever wants to see what a newcomer sees
 	for _, secret := range []string{"goroutine", ".go:", "launcher"} {
 		if strings.Contains(a.body, secret) {
 			t.Errorf("the answer tells %q: %v", secret, a)

@@ -146,7 +146,7 @@ func native(t *testing.T) language {
 	l.hello = "#!/bin/bash\n" + goodAck + "\nwhile read -r line; do line=${line#*'\"value\":'}; echo \"{\\\"hello\\\":${line%\\}}}\" >&3; done\n"
 	answering := func(value string) string { return script("", goodAck, `{"form":`+value+`}`) }
 	foreign := append([]byte(nil), elf...)
-	foreign[18], foreign[19] = 0xff, 0xff // e_machine: none that there is
+	foreign[18], foreign[19] = 22, 0 // e_machine: EM_S390
 	l.failing = broken(t, l)
 	more(l.failing, map[string]failure{
 		"binary that is no archive":              {code: raw([]byte("\x00\x01\x02")), words: "neither an executable for Linux nor a script"},
@@ -158,7 +158,7 @@ func native(t *testing.T) language {
 		"its process is killed":                  {code: text("#!/bin/bash\nkill -9 $$\n"), words: "signal"},
 		"source without #!":                      {code: text("echo hello\n"), words: `"#!/bin/sh" for example`},
 		"an executable for another machine":      {code: raw(foreign), words: "for another processor"},
-		"an ack that is none":                    {code: text(script("", `echo 'hello' >&3`, "{}")), words: `is not an ack, "{\"ok\":true}", but "hello"`},
+		"an ack that is none":                    {code: text(script("", `echo 'hello' >&3`, "{}")), words: `is not an ack, but "hello"; an executable first writes`},
 		"an ack that is too long":                {code: text(script("", `echo "$(head -c 100000 /dev/zero | tr '\0' 'x')" >&3`, "{}")), words: "longer than an ack"},
 		"an ack that refuses":                    {code: text(script("echo at first >&2", `echo '{"ok":false,"error":"no model here"}' >&3`, "{}")), words: "no model here", logs: "at first"},
 		"it closes its answers":                  {code: text("#!/bin/bash\nexec 3>&-\nexec sleep 1000\n"), words: "file descriptor 3"},
