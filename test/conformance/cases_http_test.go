@@ -89,6 +89,7 @@ func manners() []testCase {
 		sent("a body in chunks", func(body string) string {
 			return fmt.Sprintf("%s\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n", post, body[:5], len(body)-5, body[5:])
 		}),
+		{name: "http: where the time went", on: ready, do: times},
 		{name: "http: 100-continue", on: ready, do: expectContinue},
 		{name: "http: many runs on one connection", on: ready, do: keepAlive},
 		{name: "http: runs sent before the last was answered", on: ready, do: pipelined},
@@ -101,6 +102,17 @@ func wantEcho(t *testing.T, a answer, n int) {
 	t.Helper()
 	if want := fmt.Sprintf(`{"do":"echo","n":%d}`, n); a.status != 200 || canonical(t, a.body) != want {
 		t.Errorf("the answer is %v, want %s", a, want)
+	}
+}
+
+// times: each station that a run passes says how long it took.
+func times(t *testing.T, c *container) {
+	stations := map[string][]string{"local": {"function", "server", "runtime"}, "client": {"function", "server", "balancer", "runtime"}}[c.m.name]
+	line := c.wantResult(t, `{"do":"echo"}`, `{"do":"echo"}`).header.Get("Server-Timing")
+	for _, s := range stations {
+		if !strings.Contains(line, s+";dur=") {
+			t.Errorf("Server-Timing is %q, without %s", line, s)
+		}
 	}
 }
 

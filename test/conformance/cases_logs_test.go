@@ -43,6 +43,7 @@ func logs() []testCase {
 		says("every byte", string(every)+"\n", "", said{1, "", base64.StdEncoding.EncodeToString(every)}),
 		says("lines that look like guards", defused+"\nmore\n", "a "+defused+" b\n", said{1, mark + "\nmore\n", ""}, said{2, "a " + mark + " b\n", ""}),
 		{name: "logs: 5 MB", on: ready, do: flood},
+		{name: "logs: above the limit", on: ready, do: tooManyLogs},
 		{name: "logs: of a process that the function starts", on: ready, do: func(t *testing.T, c *container) {
 			a := c.run(t, `{"do":"child"}`)
 			if a.logs != [2]string{"before\nchild\nafter\n", "child error\n"} {
@@ -56,12 +57,30 @@ func logs() []testCase {
 func flood(t *testing.T, c *container) {
 	const lines = 50_000 // of 100 bytes
 	a := c.run(t, fields{"do": "flood", "lines": lines})
-	var want strings.Builder
-	for i := range lines {
-		fmt.Fprintf(&want, "%07d%s\n", i, strings.Repeat("x", 92))
+	if want := floodOf(lines); a.status != 200 || a.logs[0] != want || a.logs[1] != "" {
+		t.Errorf("%v, with %d bytes of logs instead of %d, and %.200q", a, len(a.logs[0]), len(want), a.logs[1])
 	}
-	if a.status != 200 || a.logs[0] != want.String() || a.logs[1] != "" {
-		t.Errorf("%v, with %d bytes of logs instead of %d, and %.200q", a, len(a.logs[0]), want.Len(), a.logs[1])
+}
+
+// floodOf is what the function prints.
+func floodOf(lines int) string {
+	var all strings.Builder
+	filler := strings.Repeat("x", 92) + "\n"
+	for i := range lines {
+		fmt.Fprintf(&all, "%07d%s", i, filler)
+	}
+	return all.String()
+}
+
+// tooManyLogs: what is above the limit is dropped, and that is said.
+func tooManyLogs(t *testing.T, c *container) {
+	const lines = 110_000
+	a := c.run(t, fields{"do": "flood", "lines": lines})
+	if a.status != 200 || !strings.HasPrefix(floodOf(lines), strings.TrimSuffix(a.logs[0], "\n")) || len(a.logs[0]) < 10<<20 {
+		t.Errorf("%v, with %d bytes of logs", a, len(a.logs[0]))
+	}
+	if strings.Count(a.logs[1], "\n") != 1 || !strings.Contains(a.logs[1], "limit") {
+		t.Errorf("stderr holds %.500q", a.logs[1])
 	}
 }
 

@@ -24,6 +24,7 @@ type container struct {
 	lang language
 	url  string
 
+	born   bool   // an /init has succeeded
 	guards int    // how many there must be on each stream
 	read   [2]int // bytes of each stream up to the last of them
 	ids    atomic.Int64
@@ -74,7 +75,7 @@ func (a answer) logged() string { return a.logs[0] + a.logs[1] }
 // what must hold for every answer.
 func (c *container) post(t *testing.T, path, body string) answer {
 	t.Helper()
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}
+	client := http.Client{Timeout: 2 * harness.Patience, Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}
 	resp, err := client.Post(c.url+path, "application/json", strings.NewReader(body))
 	if err != nil {
 		t.Errorf("%s: no answer: %v", path, err)
@@ -190,7 +191,7 @@ func inAMinute() string { return fmt.Sprint(time.Now().Add(harness.Patience).Uni
 func (c *container) tryInit(t *testing.T, value fields) answer {
 	t.Helper()
 	a := c.post(t, "/init", fields{"value": value}.String())
-	if a.status != 200 {
+	if c.born = a.status == 200; !c.born {
 		a.logs = c.expectGuards(t)
 	}
 	return a

@@ -29,6 +29,8 @@ func exceptions() []exception {
 			cases: []string{"form: text with the line ends of Windows"}},
 		{language: "native", why: "a plain ActionLoop has one run at a time", cases: []string{"parallel runs in one process"}},
 		{mode: "local", why: "the needs of a target, concurrency among them, are told to servers", cases: []string{"parallel runs in one process"}},
+		{language: "python", why: "its launcher parses the input, and writes the result anew", cases: []string{"what is sent and answered passes byte for byte"}},
+		{language: "nodejs", why: "its launcher parses the input, and writes the result anew", cases: []string{"what is sent and answered passes byte for byte"}},
 		{language: "python", why: "what only JavaScript or its packages have", cases: javaScriptOnly()},
 		{language: "native", why: "what only JavaScript or its packages have", cases: javaScriptOnly()},
 		{language: "nodejs", why: "what only Python's packages have", cases: pythonOnly()},

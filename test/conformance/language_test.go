@@ -83,6 +83,7 @@ func python(t *testing.T) language {
 			"virtualenv/there/brought.py":     "what = 'activated'"}), want: `"activated"`},
 		"a virtualenv without activate_this.py": {code: zipped(files{"__main__.py": "import brought\n" + answering("brought.what"),
 			"virtualenv/lib/python3.11/site-packages/brought.py": "what = 'found'"}), want: `"found"`},
+		"5 MB of code":        {code: text(answering("'large'") + strings.Repeat("# padding\n", 500_000)), want: `"large"`},
 		"another main":        {code: text(strings.Replace(answering("'other'"), "main", "other_name", 1)), more: fields{"main": "other_name"}, want: `"other"`},
 		"no main named":       {code: text(answering("'none'")), more: fields{"main": ""}, want: `"none"`},
 		"async":               {code: text("import asyncio\nasync def main(args):\n    await asyncio.sleep(0)\n    return {'form': 'async'}\n"), want: `"async"`},
@@ -121,6 +122,7 @@ func node(t *testing.T) language {
 			"helper.js": "exports.a = 'a'", "node_modules/brought/index.js": "exports.b = 'b'", "data.txt": "c"}), want: `"abc"`},
 		"package.json's main":             {code: zipped(files{"package.json": `{"main":"lib/start.js"}`, "lib/start.js": answering("'start'")}), want: `"start"`},
 		"package.json's main without .js": {code: zipped(files{"package.json": `{"main":"./lib/start"}`, "lib/start.js": answering("'start'")}), want: `"start"`},
+		"5 MB of code":                    {code: text("function main () { return { form: 'large' } }\n" + strings.Repeat("// padding\n", 500_000)), want: `"large"`},
 		"an ES module":                    {code: text("import fs from 'node:fs'\nexport function main () { return { form: typeof fs.readFileSync } }\n"), want: `"function"`},
 		"a package of ES modules":         {code: zipped(files{"package.json": `{"type":"module","main":"start.js"}`, "start.js": "import { a } from './a.js'\nexport const main = () => ({ form: a })\n", "a.js": "export const a = 'esm'\n"}), want: `"esm"`},
 		"an .mjs file":                    {code: zipped(files{"index.mjs": "export default () => ({ form: 'mjs' })\n"}), want: `"mjs"`},
@@ -170,6 +172,7 @@ func native(t *testing.T) language {
 		"helper modules":      {code: zipped(files{"exec": script(". ./helper", goodAck, `{"form":"'$a$(cat data.txt)'"}`), "helper": "a=a", "data.txt": "c"}), want: `"ac"`},
 		"no main named":       {code: text(answering(`"none"`)), more: fields{"main": ""}, want: `"none"`},
 		"another main":        {code: text(answering(`"other"`)), more: fields{"main": "other"}, want: `"other"`},
+		"5 MB of code":        {code: text(answering(`"large"`) + "exit\n" + strings.Repeat("# padding\n", 500_000)), want: `"large"`},
 		"no ack":              {code: text(script("", "", `{"form":"late"}`)), want: `"late"`},
 		"logs while it loads": {code: text(script("echo loading", goodAck, `{"form":"loaded"}`)), want: `"loaded"`},
 	}
