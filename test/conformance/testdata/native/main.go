@@ -133,7 +133,7 @@ func do(value json.RawMessage, runs int) any {
 	case "signal":
 		fmt.Println("last words")
 		syscall.Kill(os.Getpid(), map[string]syscall.Signal{"SIGKILL": syscall.SIGKILL, "SIGTERM": syscall.SIGTERM}[r.Signal])
-		select {}
+		time.Sleep(time.Hour)
 	case "loop":
 		fmt.Println("looping")
 		for {
