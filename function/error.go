@@ -37,6 +37,8 @@ type Error struct {
 	RetryAfter time.Duration
 	// Logs is what the function printed while it failed to start.
 	Logs string
+	// Unbuilt says that the code could not even be made into something to start.
+	Unbuilt bool
 }
 
 // Error returns the message.

@@ -6,10 +6,10 @@ import (
 )
 
 // Serves reports whether functions of that kind can be run here: those that
-// Kinds lists, "python:default" and its like, and "python:3.11" where the
+// Kinds lists, all of them where the action proxy's compiler is, "python:default" and its like, and "python:3.11" where the
 // interpreter is a 3.11.
 func (s *Set) Serves(kind string) bool {
-	if canonical(kind) == Native {
+	if canonical(kind) == Native || s.proxy.Compiler != "" {
 		return true
 	}
 	if _, ok := s.compiler(kind); ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,8 +46,7 @@ func parseCompilers(settings []string) ([]compiler, error) {
 	return all, nil
 }
 
-// prepareCompiled has the code compiled, once for each content. What comes out stays where
-// it was made: it may name its own place.
+// prepareCompiled has the code compiled by the operator's script for that kind.
 func (s *Set) prepareCompiled(ctx context.Context, c compiler, src Source, log func(string)) (Command, error) {
 	if src.Binary && isELF(src.CodePath) {
 		return s.prepareNative(ctx, src)
@@ -58,30 +58,49 @@ func (s *Set) prepareCompiled(ctx context.Context, c compiler, src Source, log f
 	if err := asText(src, archive); err != nil {
 		return Command{}, err
 	}
-	code, err1 := digestOf(src.CodePath)
-	script, err2 := digestOf(c.Path)
-	if err := errors.Join(err1, err2); err != nil {
+	return s.compiled(ctx, compilation{kind: c.Kind, script: c.Path, main: src.Main, source: src.Dir, archive: archive}, src, log)
+}
+
+// compiled is the command for what a script makes of the code, once for each content. It stays where
+// it was made: it may name its own place.
+func (s *Set) compiled(ctx context.Context, c compilation, src Source, log func(string)) (Command, error) {
+	key, err := c.key(src.CodePath)
+	if err != nil {
 		return Command{}, ours("reading the code", err)
 	}
-	places := hideable(programPlaces(c.Path))
-	run := compilation{c.Path, src.Main, src.Dir}
-	env, err := s.environment(ctx, src.EnvsDir, "compiled-"+keyOf("compile 1", c.Kind, c.Path, script, src.Main, code, archive), builder{
+	places := hideable(programPlaces(c.script))
+	env, err := s.environment(ctx, src.EnvsDir, "compiled-"+key, builder{
 		readable: places,
 		log:      log,
 		doing:    "compiling the function",
-		build:    run.build,
+		build:    c.build,
 	})
 	if err != nil {
 		return Command{}, err
 	}
 	path := filepath.Join(env, "bin", "exec")
-	return Command{Path: path, Env: s.baseEnv(src, path), Readable: places, MayNotAck: true}.in(env), nil
+	return Command{Path: path, Env: s.baseEnv(src, path), Readable: places, MayNotAck: !s.proxy.MustAck}.in(env), nil
 }
 
 // A compilation is one call of a compiler script.
 type compilation struct {
-	script, main string
-	source       string // the function's directory; it is copied
+	kind, script, main string
+	source             string // the function's directory; it is copied
+	archive            string // the format of what source was unpacked from, or ""
+	env                []string
+	// strict takes all that the script prints for an error: OpenWhisk's own scripts end with code 0
+	// then, and leave something that does not run.
+	strict bool
+	// executionEnv must be what the script leaves in exec.env, if it leaves that; empty: anything.
+	executionEnv string
+}
+
+// key names what comes out.
+func (c compilation) key(codePath string) (string, error) {
+	code, err1 := digestOf(codePath)
+	script, err2 := digestOf(c.script)
+	parts := []string{"compile 2", c.kind, c.script, script, c.main, code, c.archive, c.executionEnv, fmt.Sprint(c.strict)}
+	return keyOf(append(parts, c.env...)...), errors.Join(err1, err2)
 }
 
 func (c compilation) build(ctx context.Context, b builder) error {
@@ -90,7 +109,10 @@ func (c compilation) build(ctx context.Context, b builder) error {
 	if err := errors.Join(os.CopyFS(source, os.DirFS(c.source)), os.Mkdir(bin, 0o755)); err != nil {
 		return ours("copying the code", err)
 	}
-	out, err := b.run(ctx, Command{Path: c.script, Args: []string{c.main, source, bin}})
+	out, err := b.run(ctx, Command{Path: c.script, Args: []string{c.main, source, bin}, Env: c.env})
+	if err == nil && c.strict && strings.TrimSpace(out) != "" {
+		err = errors.New("it printed something")
+	}
 	if err != nil {
 		return b.failed(ctx, "the code cannot be compiled: "+lastLine(out), out, err)
 	}
@@ -99,7 +121,31 @@ func (c compilation) build(ctx context.Context, b builder) error {
 	if err != nil || !info.Mode().IsRegular() {
 		return b.failed(ctx, "the compiler left no executable: "+lastLine(out), out, errors.New("there is no bin/exec"))
 	}
+	if err := c.settleExecutionEnv(bin); err != nil {
+		return err
+	}
 	return os.Chmod(filepath.Join(bin, "exec"), 0o755)
+}
+
+// settleExecutionEnv sees to it that the result says where it may run.
+func (c compilation) settleExecutionEnv(bin string) error {
+	if c.executionEnv == "" {
+		return nil
+	}
+	text, err := readList(bin, executionEnvFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.WriteFile(filepath.Join(bin, executionEnvFile), []byte(c.executionEnv), 0o644); err != nil {
+			return ours("writing "+executionEnvFile, err)
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if have := strings.TrimSpace(string(text)); have != c.executionEnv {
+		return fault("the compiler made the action for the execution environment %q (%s), and this one is %q (OW_EXECUTION_ENV)", have, executionEnvFile, c.executionEnv)
+	}
+	return nil
 }
 
 func lastLine(out string) string {

@@ -77,6 +77,9 @@ func search(ctx context.Context, opts Options) (found, error) {
 		{nodeFinder, cmp.Or(opts.Node, os.Getenv("WHISKAWAY_NODE"))},
 		{goFinder, ""},
 	} {
+		if language, _, _ := strings.Cut(one.finder.kind, ":"); opts.Only != "" && opts.Only != language {
+			continue
+		}
 		i, ok, err := one.finder.search(ctx, one.named, opts)
 		if err != nil {
 			return f, err

@@ -140,7 +140,7 @@ func (b builder) failed(ctx context.Context, message, out string, err error) err
 	if out == "" {
 		out = err.Error() + "\n"
 	}
-	return &function.Error{Code: function.CodeInitFailed, Message: message, Logs: out}
+	return &function.Error{Code: function.CodeInitFailed, Message: message, Logs: out, Unbuilt: true}
 }
 
 // finishEnv closes an environment to changes, and marks it as complete: not

@@ -39,7 +39,7 @@ func (s *Set) prepareGo(ctx context.Context, toolchain interpreter, src Source, 
 	if err := asText(src, archive); err != nil {
 		return Command{}, err
 	}
-	if isELF(filepath.Join(src.Dir, "exec")) {
+	if isPrecompiled(src, archive) {
 		return s.executable(src, archive)
 	}
 	code, err := readGo(src.Dir, src.Main, archive)
@@ -61,7 +61,7 @@ func (s *Set) prepareGo(ctx context.Context, toolchain interpreter, src Source, 
 		return Command{}, err
 	}
 	path := filepath.Join(env, "exec")
-	return Command{Path: path, Env: s.baseEnv(src, path), MayNotAck: code.ownMain}.in(env), nil
+	return Command{Path: path, Env: s.baseEnv(src, path), MayNotAck: code.ownMain && !s.proxy.MustAck}.in(env), nil
 }
 
 func digestOf(path string) (string, error) {

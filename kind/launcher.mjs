@@ -3,13 +3,15 @@
 //     node launcher.mjs text|package FILE NAME
 //
 // loads FILE, then calls its function NAME for each run that arrives on stdin,
-// and answers on file descriptor 3.
+// and answers on file descriptor 3. Under OpenWhisk's own action proxy, which says
+// nothing of WHISKAWAY_CONCURRENCY, runs and answers are plain lines.
 
 import { AsyncLocalStorage } from 'node:async_hooks'
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
 import net from 'node:net'
 import path from 'node:path'
+import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
 import v8 from 'node:v8'
@@ -24,7 +26,7 @@ const EMPTY = Buffer.alloc(0)
 async function main () {
   const [form, file, name] = process.argv.splice(2)
   process.argv[1] = file
-  const concurrency = Number(process.env.WHISKAWAY_CONCURRENCY ?? 1)
+  const concurrency = Number(process.env.WHISKAWAY_CONCURRENCY ?? 0)
   delete process.env.WHISKAWAY_CONCURRENCY
   // The function's own stdin is empty; the real one is ours.
   Object.defineProperty(process, 'stdin', { get: () => Readable.from([]) })
@@ -41,10 +43,11 @@ async function main () {
     await setUp(loaded, name)
   } catch (e) {
     printError(e)
-    writeAll(Buffer.from(toJSON({ ok: false, error: doing + describe(e) }) + '\n'))
+    writeOut(Buffer.from(toJSON({ ok: false, error: doing + describe(e) }) + '\n'))
     process.exit(1)
   }
-  writeAll(Buffer.from(`{"ok":true,"whiskaway":1,"concurrency":${concurrency}}\n`))
+  if (concurrency === 0) return serveLines(func)
+  writeOut(Buffer.from(`{"ok":true,"whiskaway":1,"concurrency":${concurrency}}\n`))
   serve(concurrency > 1 ? overlapping(func) : oneByOne(func))
 }
 
@@ -156,9 +159,11 @@ function putHeader (data, at, stream, run, size) {
   data.writeUInt32BE(run, at + 8)
 }
 
-function writeAll (data) {
+function writeOut (data) {
   for (let at = 0; at < data.length;) at += fs.writeSync(OUT, data, at)
 }
+
+let writeAll = writeOut // takes frames
 
 // Interrupts. A run that shall end has its signal aborted.
 
@@ -432,6 +437,38 @@ function tag (plain, stream, context) {
       if (rest) writeLog(stream, run, rest)
     }
   }
+}
+
+// A plain ActionLoop: a run is a line, and so is its answer. Each is answered
+// before the next begins.
+
+async function serveLines (func) {
+  let items = []
+  let answered
+  writeAll = data => {
+    for (let at = 0; at < data.length;) {
+      const end = at + HEADER + data.readUInt32BE(at + 4)
+      const payload = data.toString('utf8', at + HEADER, end)
+      if (data[at] === RESULT) items.push(payload)
+      if (data[at] === END) {
+        writeOut(Buffer.from((payload ? `{"items":[${items.join(',')}]}` : items[0]) + '\n'))
+        items = []
+        answered()
+      }
+      at = end
+    }
+  }
+  if (process.env.__OW_WAIT_FOR_ACK) writeOut(Buffer.from('{"ok":true}\n'))
+  const { start } = oneByOne(func)
+  const input = new net.Socket({ fd: 0, readable: true, writable: false })
+  let id = 0
+  for await (const line of createInterface({ input, crlfDelay: Infinity })) {
+    await new Promise(resolve => {
+      answered = resolve
+      start(++id, line)
+    })
+  }
+  process.exit(0)
 }
 
 main()

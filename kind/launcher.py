@@ -3,7 +3,8 @@
     python launcher.py FILE NAME
 
 loads FILE, then calls its function NAME for each run that arrives on stdin,
-and answers on file descriptor 3.
+and answers on file descriptor 3. Under OpenWhisk's own action proxy, which says
+nothing of WHISKAWAY_CONCURRENCY, runs and answers are plain lines.
 """
 
 import json
@@ -22,7 +23,8 @@ LOG_FRAME = 1 << 20  # the most bytes of logs in one frame
 def main():
     source, out = take_pipes()
     file, name = sys.argv[1:3]
-    concurrency = int(os.environ.pop("WHISKAWAY_CONCURRENCY", "1"))
+    concurrency = int(os.environ.pop("WHISKAWAY_CONCURRENCY", "0"))
+    in_lines, concurrency = concurrency == 0, max(concurrency, 1)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")
     doing = ""
@@ -40,11 +42,14 @@ def main():
         flush()
         os._exit(1)
     flush()
+    if in_lines:
+        serve_lines(source, out, function, guard)
+        os._exit(0)
     write(out, b'{"ok":true,"whiskaway":1,"concurrency":%d}\n' % concurrency)
     if concurrency > 1:
         serve_many(source, out, function, concurrency)
     else:
-        serve_one_by_one(out, function, guard)
+        serve_one_by_one(lambda data: write(out, data), function, guard)
     flush()
     os._exit(0)  # the server is gone: do not wait for the function's threads
 
@@ -487,7 +492,7 @@ def variables(fields):
 # One run at a time
 
 
-def serve_one_by_one(out, function, guard):
+def serve_one_by_one(send, function, guard):
     environ = os.environ
     current = {}  # what we have set, to set only what changed
 
@@ -500,9 +505,6 @@ def serve_one_by_one(out, function, guard):
                 environ[name] = value
         current.clear()
         current.update(new)
-
-    def send(data):
-        write(out, data)
 
     for stream, run, body in guard.source.frames():
         if stream == RUN:
@@ -614,6 +616,47 @@ def overlaid(environ, current_fields):
 
     e = environ
     return Overlaid(e._data, e.encodekey, e.decodekey, e.encodevalue, e.decodevalue)
+
+
+
+# A plain ActionLoop: a run is a line, and so is its answer
+
+
+def serve_lines(source, out, function, guard):
+    """Serves OpenWhisk's own action proxy, and whoever else speaks in lines."""
+    items = []
+
+    def send(data):
+        at = 0
+        while at < len(data):
+            stream, length, _ = HEADER.unpack_from(data, at)
+            payload = data[at + 12 : at + 12 + length]
+            at += 12 + length
+            if stream == RESULT:
+                items.append(payload)
+            elif stream == END:
+                write(out, (b'{"items":[%s]}' % b",".join(items) if payload else items[0]) + b"\n")
+                items.clear()
+
+    if os.environ.get("__OW_WAIT_FOR_ACK"):
+        write(out, b'{"ok":true}\n')
+    guard.source = Lines(source)
+    serve_one_by_one(send, function, guard)
+    flush()
+
+
+class Lines:
+    """Runs as lines, in the place of a Source. Nobody cancels them."""
+
+    def __init__(self, fd):
+        self.lines = open(fd, "rb")
+
+    def frames(self):
+        for run, line in enumerate(self.lines):
+            yield RUN, run, line
+
+    def has_cancelled(self, run):
+        return False
 
 
 if __name__ == "__main__":

@@ -25,10 +25,32 @@ func (s *Set) executable(src Source, archive string) (Command, error) {
 	if archive != "" && (err != nil || !info.Mode().IsRegular()) {
 		return Command{}, fault("the %s has no executable called exec at its top%s", archive, elsewhere(src.Dir, "exec"))
 	}
+	if !src.Binary && !isProgram(path) {
+		return Command{}, fault("the code is text of no known language: it is no script that begins with #!, and this runtime was not told the language (the operator sets WHISKAWAY_KIND or OW_COMPILER)")
+	}
+	if err := s.checkExecutionEnv(src.Dir); err != nil {
+		return Command{}, err
+	}
 	if err := os.Chmod(path, 0o755); err != nil {
 		return Command{}, ours("making the code executable", err)
 	}
-	return Command{Path: path, Env: s.baseEnv(src, path), MayNotAck: true}, nil
+	return Command{Path: path, Env: s.baseEnv(src, path), MayNotAck: !s.proxy.MustAck}, nil
+}
+
+// isPrecompiled reports whether an archive of any kind holds what was compiled before it was sent, as OpenWhisk
+// has it: that runs as it is.
+func isPrecompiled(src Source, archive string) bool {
+	return archive != "" && isProgram(filepath.Join(src.Dir, "exec"))
+}
+
+// precompiled is the command for such an archive's exec. What it was made for finds its interpreter.
+func (s *Set) precompiled(src Source, archive string, i interpreter) (Command, error) {
+	c, err := s.executable(src, archive)
+	if err != nil {
+		return Command{}, err
+	}
+	c.Env, c.Readable = s.baseEnv(src, i.Path), i.Readable
+	return c, nil
 }
 
 // isELF reports whether a file is an executable as Linux has them.

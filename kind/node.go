@@ -21,6 +21,9 @@ func (s *Set) prepareNode(ctx context.Context, node interpreter, src Source, log
 	if err := asText(src, archive); err != nil {
 		return Command{}, err
 	}
+	if isPrecompiled(src, archive) {
+		return s.precompiled(src, archive, node)
+	}
 	c := Command{Path: node.Path, Readable: node.Readable}
 	entry, form := "index.cjs", "text"
 	if archive == "" {

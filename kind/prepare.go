@@ -21,6 +21,8 @@ type Source struct {
 	EnvsDir string
 	// LauncherDir takes our launchers; functions share it.
 	LauncherDir string
+	// Env is what the action proxy's compiler finds in its environment; see CompilerEnv.
+	Env []string
 }
 
 // A Command is how to start a function's process.
@@ -58,6 +60,9 @@ func (s *Set) Prepare(ctx context.Context, src Source, log func(line string)) (C
 }
 
 func (s *Set) prepare(ctx context.Context, src Source, log func(string)) (Command, error) {
+	if s.proxy.Compiler != "" {
+		return s.prepareForProxy(ctx, src, log)
+	}
 	if canonical(src.Kind) == Native {
 		return s.prepareNative(ctx, src)
 	}
@@ -91,7 +96,9 @@ func (s *Set) baseEnv(src Source, program string) []string {
 
 // fault is an error of the function's own.
 func fault(format string, args ...any) error {
-	return function.Errorf(function.CodeInitFailed, format, args...)
+	e := function.Errorf(function.CodeInitFailed, format, args...)
+	e.Unbuilt = true
+	return e
 }
 
 // ours is an error of this machine.

@@ -19,6 +19,9 @@ func (s *Set) preparePython(ctx context.Context, python interpreter, src Source,
 	if err := asText(src, archive); err != nil {
 		return Command{}, err
 	}
+	if isPrecompiled(src, archive) {
+		return s.precompiled(src, archive, python)
+	}
 	entry := text
 	if archive != "" {
 		entry = main

@@ -27,6 +27,10 @@ type Options struct {
 	// Compilers are compiler scripts by the ActionLoop contract, each like
 	// "ruby:2.5=/path/to/compile". They serve kinds that are not known here.
 	Compilers []string
+	// Only names the one language whose interpreter is looked for; empty: all.
+	Only string
+	// Proxy is for a runtime in its container.
+	Proxy Proxy
 	// Usable tries a command as functions are run: an interpreter that we can start
 	// may lie where they see nothing. nil: what we can start is usable.
 	Usable func(ctx context.Context, c Command) error
@@ -38,20 +42,27 @@ type Options struct {
 
 // A Set is what this machine can run. It does not change.
 type Set struct {
-	have found
-	path string // PATH, for tools and functions
-	tool Tool
+	have  found
+	proxy Proxy
+	path  string // PATH, for tools and functions
+	tool  Tool
+	// bundling says that what is prepared here gets its exec.env afterwards.
+	bundling bool
 }
 
 // Discover finds the interpreters. One that is missing is not an error, but one
 // that opts names and that does not work is. It starts each once, unless the
 // environment has what a parent's Environ said.
 func Discover(ctx context.Context, opts Options) (*Set, error) {
-	s := &Set{path: os.Getenv("PATH"), tool: opts.Tool}
+	s := &Set{path: os.Getenv("PATH"), tool: opts.Tool, proxy: opts.Proxy}
 	if s.tool == nil {
 		s.tool = plainTool
 	}
 	var err error
+	if s.proxy.Compiler != "" {
+		s.proxy.Compiler, err = s.proxy.findCompiler()
+		return s, err
+	}
 	if s.have, err = find(ctx, opts); err != nil {
 		return nil, err
 	}

@@ -4,97 +4,77 @@ import (
 	"bytes"
 	"debug/elf"
 	"fmt"
-	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 )
 
-// maxFirstLine is how much the kernel reads of a script's first line, in bytes
-// (BINPRM_BUF_SIZE).
-const maxFirstLine = 256
-
-// WhyNot says why the system would not start the executable at path, for
-// somebody who wonders what to do, or "" when it does not know. It is asked when the start
-// has failed: some machines can start more than is usual.
-func WhyNot(path string) string {
-	f, err := os.Open(path)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	head := make([]byte, maxFirstLine)
-	n, err := io.ReadFull(f, head)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return ""
-	}
-	head = head[:n]
+// WhyNot says to the function's owner why the system could not execute the command, of which it
+// said only what failure holds.
+func (c Command) WhyNot(failure string) string {
+	head := headOf(c.Path)
 	switch {
 	case bytes.HasPrefix(head, []byte("#!")):
-		return whyNotScript(head)
-	case bytes.HasPrefix(head, []byte(elf.ELFMAG)):
-		return whyNotELF(f)
-	case isForeign(head):
-		return fmt.Sprintf("it is an executable for another system; build it for %s", here())
+		if why := whyNotScript(head); why != "" {
+			return why
+		}
+	case bytes.HasPrefix(head, []byte("\x7fELF")):
+		if why := whyNotELF(c.Path); why != "" {
+			return why
+		}
+	case len(head) > 0:
+		return "the function's executable is none for this machine: it is neither an ELF file nor a script that begins with #!"
 	}
-	return `it is neither an executable for Linux nor a script; a script's first line names its interpreter, "#!/bin/sh" for example`
+	return "the function's executable " + strings.ReplaceAll(failure, c.Path+": ", "")
 }
 
-// here is what this machine is called by whoever builds for it.
-func here() string { return runtime.GOOS + "/" + runtime.GOARCH }
-
+// whyNotScript looks at the interpreter that a script's first line names.
 func whyNotScript(head []byte) string {
-	line, _, _ := bytes.Cut(head[len("#!"):], []byte("\n"))
+	line, _, _ := bytes.Cut(head[2:], []byte("\n"))
+	fields := strings.Fields(strings.TrimSuffix(string(line), "\r"))
+	if len(fields) == 0 {
+		return "the first line of the function's executable, #!, names no interpreter"
+	}
 	if bytes.HasSuffix(line, []byte("\r")) {
-		return `its lines end as on Windows, with CR and LF, and no interpreter has a name with a CR; save it with LF alone`
+		return fmt.Sprintf("the function's executable has lines that end in CR LF, so its interpreter %q is not found: save it with LF alone", fields[0]+"\r")
 	}
-	words := strings.Fields(string(line))
-	if len(words) == 0 {
-		return `its first line has "#!", but names no interpreter after it`
+	if !filepath.IsAbs(fields[0]) {
+		return fmt.Sprintf("the first line of the function's executable names the interpreter %q, which must be an absolute path", fields[0])
 	}
-	if !exists(words[0]) {
-		return fmt.Sprintf("its first line names the interpreter %q, which this machine does not have", shortened(words[0]))
+	if _, err := os.Stat(fields[0]); err != nil {
+		return fmt.Sprintf("the first line of the function's executable names the interpreter %q, which is not on this machine", fields[0])
 	}
 	return ""
 }
 
-// ownMachine is this processor as ELF has it, or EM_NONE for one that we are not built for.
-func ownMachine() elf.Machine {
-	switch runtime.GOARCH {
-	case "amd64":
-		return elf.EM_X86_64
-	case "arm64":
-		return elf.EM_AARCH64
-	}
-	return elf.EM_NONE
-}
+// processors are the ELF machines that a Go architecture stands for.
+var processors = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
 
-func whyNotELF(f *os.File) string {
-	e, err := elf.NewFile(f)
+func whyNotELF(path string) string {
+	f, err := elf.Open(path)
 	if err != nil {
-		return "it is a damaged or foreign executable; build it for " + here()
+		return fmt.Sprintf("the function's executable is damaged: %v", err)
 	}
-	if own := ownMachine(); own != elf.EM_NONE && e.Machine != own {
-		return fmt.Sprintf("it is an executable for another processor (%s); build it for %s", strings.TrimPrefix(e.Machine.String(), "EM_"), here())
+	defer f.Close()
+	if f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN {
+		return fmt.Sprintf("the function's executable is an ELF file, but no program (%v)", f.Type)
 	}
-	for _, p := range e.Progs {
-		if p.Type != elf.PT_INTERP || p.Filesz > maxTarget {
+	if ours, known := processors[runtime.GOARCH]; known && f.Machine != ours {
+		return fmt.Sprintf("the function's executable is for another processor (%v) than this machine's (%v): build it for that", f.Machine, ours)
+	}
+	for _, p := range f.Progs {
+		if p.Type != elf.PT_INTERP || p.Filesz > 4096 {
 			continue
 		}
-		name, err := io.ReadAll(p.Open())
-		if loader := strings.TrimRight(string(name), "\x00"); err == nil && !exists(loader) {
-			return fmt.Sprintf("it needs the loader %q, which this machine does not have; link it statically, or build it on a system like this one", loader)
+		name := make([]byte, p.Filesz)
+		if _, err := p.ReadAt(name, 0); err != nil {
+			return ""
+		}
+		loader := string(bytes.TrimRight(name, "\x00"))
+		if _, err := os.Stat(loader); err != nil {
+			return fmt.Sprintf("the function's executable needs the loader %q, which is not on this machine: link it statically, or build it for this system", loader)
 		}
 	}
 	return ""
-}
-
-// isForeign knows the executables of macOS and Windows by their first bytes.
-func isForeign(head []byte) bool {
-	for _, magic := range []string{"MZ", "\xcf\xfa\xed\xfe", "\xca\xfe\xba\xbe"} {
-		if bytes.HasPrefix(head, []byte(magic)) {
-			return true
-		}
-	}
-	return false
 }

@@ -27,7 +27,7 @@ func FuzzInitBody(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		host, dir := newFakeHost(), t.TempDir()
 		r := New(Config{
-			Local:  func(context.Context) (function.Host, error) { return host, nil },
+			Local:  func(context.Context, map[string]string) (function.Host, error) { return host, nil },
 			Remote: func(context.Context, *function.Target) (function.Host, error) { return host, nil },
 			Kind:   "python:3", Dir: dir,
 		})

@@ -75,7 +75,7 @@ type rig struct {
 func newRig(t *testing.T, change ...func(*Config)) *rig {
 	g := &rig{t: t, host: newFakeHost(), dir: t.TempDir(), out: newSink(), err: newSink()}
 	cfg := Config{
-		Local: func(context.Context) (function.Host, error) { return g.host, nil },
+		Local: func(context.Context, map[string]string) (function.Host, error) { return g.host, nil },
 		Remote: func(_ context.Context, target *function.Target) (function.Host, error) {
 			g.targets = append(g.targets, target)
 			return g.host, nil

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,13 +81,11 @@ func (r *Runtime) bind(ctx context.Context, value initValue, env map[string]stri
 		return nil, err
 	}
 	spec := newSpec(value.Name, main, env)
-	spec.Kind, spec.APIHost = r.cfg.Kind, r.cfg.APIHost
-	spec.Code, spec.Binary = code.digest, value.Binary
+	spec.APIHost, spec.Code, spec.Binary = r.cfg.APIHost, code.digest, value.Binary
 	if target != nil {
-		spec.Require = target.Require
-		if target.Kind != "" {
-			spec.Kind = target.Kind
-		}
+		spec.Kind, spec.Require = cmp.Or(target.Kind, r.cfg.Kind), target.Require
+	} else {
+		spec.Kind, spec.Require.Concurrency = cmp.Or(r.cfg.LocalKind, r.cfg.Kind), r.cfg.LocalConcurrency
 	}
 	if spec.Kind == "" {
 		return nil, function.Errorf(function.CodeBadRequest,
@@ -95,7 +94,7 @@ func (r *Runtime) bind(ctx context.Context, value initValue, env map[string]stri
 	if err := spec.Check(); err != nil {
 		return nil, err
 	}
-	host, err := r.hostFor(ctx, target)
+	host, err := r.hostFor(ctx, target, env)
 	if err != nil {
 		return nil, err
 	}
@@ -103,8 +102,8 @@ func (r *Runtime) bind(ctx context.Context, value initValue, env map[string]stri
 	return &bound{host: host, spec: spec, lease: lease, code: code, log: r.cfg.Log, life: r.life}, nil
 }
 
-// hostFor returns the host for target, which is nil for this machine.
-func (r *Runtime) hostFor(ctx context.Context, target *function.Target) (function.Host, error) {
+// hostFor returns the host for target, which is nil for this machine. env is the init environment.
+func (r *Runtime) hostFor(ctx context.Context, target *function.Target, env map[string]string) (function.Host, error) {
 	if target != nil {
 		if r.cfg.Remote == nil {
 			return nil, function.Errorf(function.CodeBadRequest, "This runtime cannot run functions elsewhere; leave out the @ in main.")
@@ -114,15 +113,22 @@ func (r *Runtime) hostFor(ctx context.Context, target *function.Target) (functio
 	if r.cfg.Local == nil {
 		return nil, function.Errorf(function.CodeBadRequest, "This runtime runs no functions itself; say where in main, as in main@gpu.")
 	}
-	if r.local == nil {
-		host, err := r.cfg.Local(ctx)
-		if err != nil {
-			return nil, err
-		}
-		r.local = host
-	}
-	return r.local, nil
+	return r.cfg.Local(ctx, platformEnv(env))
 }
+
+// platformEnv is the part of an init environment that is the platform's.
+func platformEnv(env map[string]string) map[string]string {
+	platform := map[string]string{}
+	for name, value := range env {
+		if strings.HasPrefix(name, platformPrefix) {
+			platform[name] = value
+		}
+	}
+	return platform
+}
+
+// platformPrefix begins the names of the platform's own variables.
+const platformPrefix = "__OW_"
 
 // newSpec takes from the platform's init environment what it says about the
 // function's identity. The rest of it without __OW_ names is the function's own.
@@ -141,7 +147,7 @@ func newSpec(name, main string, env map[string]string) function.Spec {
 		spec.Action = "action"
 	}
 	for name, value := range env {
-		if strings.HasPrefix(name, "__OW_") {
+		if strings.HasPrefix(name, platformPrefix) {
 			continue
 		}
 		if spec.Env == nil {
@@ -156,12 +162,33 @@ func newSpec(name, main string, env map[string]string) function.Spec {
 // invokers lose the activation then.
 func (r *Runtime) refuseInit(w http.ResponseWriter, err error) {
 	e := function.AsError(err)
+	text := r.initText(e)
 	out := r.takeOutput()
 	out.logs.write(stderr, []byte(e.Logs))
+	if r.cfg.LogInitErrors && e.Code == function.CodeInitFailed {
+		out.logs.write(stderr, []byte(onNewLine(e.Logs, text)))
+		text = loggedText(e)
+	}
 	out.logs.finish()
 	r.giveOutput(out)
 	r.cfg.Log.Info("init failed", "code", e.Code)
-	answerError(w, initStatus(err), initText(e))
+	answerError(w, initStatus(err), text)
+}
+
+// onNewLine is text as a line of its own behind logs.
+func onNewLine(logs, text string) string {
+	if logs != "" && !strings.HasSuffix(logs, "\n") {
+		return "\n" + text
+	}
+	return text
+}
+
+// loggedText has the Go action proxy's words for what the logs explain.
+func loggedText(e *function.Error) string {
+	if e.Unbuilt {
+		return "The action failed to generate or locate a binary. See logs for details."
+	}
+	return "Cannot start action. Check logs for details."
 }
 
 // initStatus distinguishes for people; the platform takes all of them alike.
@@ -177,10 +204,14 @@ func initStatus(err error) int {
 	return http.StatusBadGateway
 }
 
-func initText(e *function.Error) string {
+func (r *Runtime) initText(e *function.Error) string {
 	switch e.Code {
 	case function.CodeTimeout:
-		return "The function was not ready when its time limit was over; its start may go on, so the next invocation may find it ready."
+		text := "The function was not ready when its time limit was over; its start may go on, so the next invocation may find it ready."
+		if r.cfg.LocalAck {
+			text += ` An executable is ready when it has written the line {"ok":true} to file descriptor 3.`
+		}
+		return text
 	case function.CodeNoCapacity, function.CodeBusy, function.CodeDraining, function.CodeUnreachable:
 		return fmt.Sprintf("The function could not be started: %s", e.Message)
 	}

@@ -107,7 +107,7 @@ func TestInitWithoutHost(t *testing.T) {
 func TestInitWhenHostCannotBeOpened(t *testing.T) {
 	opens := 0
 	g := newRig(t)
-	g.runtime.cfg.Local = func(context.Context) (function.Host, error) {
+	g.runtime.cfg.Local = func(context.Context, map[string]string) (function.Host, error) {
 		if opens++; opens == 1 {
 			return nil, errors.New("no python here")
 		}
@@ -182,5 +182,46 @@ func TestInitLargeCode(t *testing.T) {
 		if len(code) != size/3*3 {
 			t.Errorf("%d bytes of code", len(code))
 		}
+	}
+}
+
+// What differs at each first activation goes to the local host beside the function, and is no part of it.
+func TestTheLocalHostIsToldThePlatformsVariables(t *testing.T) {
+	var told []map[string]string
+	g := newRig(t, func(c *Config) {
+		local := c.Local
+		c.Local = func(ctx context.Context, platform map[string]string) (function.Host, error) {
+			told = append(told, platform)
+			return local(ctx, platform)
+		}
+		c.LocalKind, c.LocalConcurrency = "nodejs:20", 7
+	})
+	g.init()
+	if want := map[string]string{"__OW_NAMESPACE": "guest", "__OW_ACTION_NAME": "/guest/hello", "__OW_API_KEY": "k"}; len(told) != 1 || !maps.Equal(told[0], want) {
+		t.Errorf("told %v", told)
+	}
+	if s := g.host.specs[0]; s.Kind != "nodejs:20" || s.Require.Concurrency != 7 {
+		t.Errorf("spec %+v", s)
+	}
+	elsewhere := newRig(t, func(c *Config) { c.LocalKind, c.LocalConcurrency = "nodejs:20", 7 })
+	elsewhere.do("POST", "/init", `{"value":{"main":"main@gpu","code":"x"}}`).want(t, 200, okAnswer)
+	if s := elsewhere.host.specs[0]; s.Kind != "python:3" || s.Require.Concurrency != 0 {
+		t.Errorf("elsewhere: spec %+v", s)
+	}
+}
+
+func TestInitErrorsInTheLogs(t *testing.T) {
+	for _, c := range []struct {
+		err          *function.Error
+		answer, logs string
+	}{
+		{&function.Error{Code: function.CodeInitFailed, Message: "no such module", Logs: "a line"}, "Cannot start action. Check logs for details.", "a line\nno such module\n" + guard},
+		{&function.Error{Code: function.CodeInitFailed, Message: "syntax", Unbuilt: true}, "The action failed to generate or locate a binary. See logs for details.", "syntax\n" + guard},
+		{&function.Error{Code: function.CodeBusy, Message: "too many"}, "The function could not be started: too many", guard},
+	} {
+		g := newRig(t, func(c *Config) { c.LogInitErrors = true })
+		g.host.onInit = func(context.Context, function.Spec) error { return c.err }
+		g.do("POST", "/init", goodInit).want(t, 502, c.answer)
+		g.wantLogs(guard, c.logs)
 	}
 }

@@ -426,7 +426,7 @@ func parallel(n int, f func(i int)) {
 func TestCloseStopsTheLease(t *testing.T) {
 	before := runtime.NumGoroutine()
 	host, dir := newFakeHost(), t.TempDir()
-	r := New(Config{Local: func(context.Context) (function.Host, error) { return host, nil }, Kind: "python:3", Dir: dir})
+	r := New(Config{Local: func(context.Context, map[string]string) (function.Host, error) { return host, nil }, Kind: "python:3", Dir: dir})
 	req, _ := http.NewRequest("POST", "/init", strings.NewReader(goodInit))
 	w := &discardAnswer{header: http.Header{}}
 	r.serve(w, req)
@@ -461,7 +461,7 @@ func (d *discardAnswer) Write(p []byte) (int, error) { return len(p), nil }
 
 func BenchmarkRun(b *testing.B) {
 	host := newFakeHost()
-	r := New(Config{Local: func(context.Context) (function.Host, error) { return host, nil }, Kind: "python:3", Dir: b.TempDir(), AllowConcurrent: true})
+	r := New(Config{Local: func(context.Context, map[string]string) (function.Host, error) { return host, nil }, Kind: "python:3", Dir: b.TempDir(), AllowConcurrent: true})
 	defer r.Close(context.Background())
 	req, _ := http.NewRequest("POST", "/init", strings.NewReader(goodInit))
 	r.serve(&discardAnswer{header: http.Header{}}, req)

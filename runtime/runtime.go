@@ -15,14 +15,24 @@ import (
 
 // Config is what a Runtime needs to know.
 type Config struct {
-	// Local opens the host for functions without a target. It is called at
-	// the first such /init, and its host is kept. The caller closes it after
-	// the Runtime.
-	Local func(ctx context.Context) (function.Host, error)
+	// Local returns the host for functions without a target; it is asked at each such /init.
+	// platform has the variables of the init environment that begin "__OW_": they differ with each
+	// first activation, so they are no part of the function, but it may see them while it loads.
+	// The caller closes the host after the Runtime.
+	Local func(ctx context.Context, platform map[string]string) (function.Host, error)
 	// Remote returns the host for a target. The caller closes it after the Runtime.
 	Remote func(ctx context.Context, target *function.Target) (function.Host, error)
 	// Kind is the kind of functions whose target names none, "python:3".
 	Kind string
+	// LocalKind is that of functions without a target; empty: Kind.
+	LocalKind string
+	// LocalConcurrency is how many runs one worker of such a function takes at once; 0 means 1.
+	LocalConcurrency int
+	// LocalAck says that executables of such functions have to send an ack.
+	LocalAck bool
+	// LogInitErrors says that the function's owner finds what was wrong with an init in the
+	// logs, and not in the answer: the Go action proxy's OW_LOG_INIT_ERROR.
+	LogInitErrors bool
 	// Dir is a private directory for the function's code. It is made if missing.
 	Dir string
 	// APIHost is the container's __OW_API_HOST.
@@ -57,9 +67,8 @@ type Runtime struct {
 	mixed    sync.Once // tells once that runs overlap unannounced
 	outputs  sync.Pool // of *output
 
-	// slot is held by whoever inits or closes. It guards local and closed.
+	// slot is held by whoever inits or closes. It guards closed.
 	slot   chan struct{}
-	local  function.Host
 	closed bool
 
 	// life ends when Close begins.

@@ -21,7 +21,7 @@ func Find(ctx context.Context, o Options) (Walls, error) {
 	if err := ctx.Err(); err != nil {
 		return Walls{}, fmt.Errorf("finding the walls: %w", context.Cause(ctx))
 	}
-	if o.Level != LevelFull && o.Network == NetworkHost {
+	if o.Level != LevelFull && o.Network == NetworkHost && !o.Guard {
 		return base, nil
 	}
 	found, err := o.build(ctx, base)
@@ -79,7 +79,7 @@ func raise(ctx context.Context, o Options, base Walls, parts []part) Walls {
 
 // with is base and a fence of these parts.
 func (o Options) with(base Walls, parts []part) Walls {
-	f := &fence{Network: NetworkHost, Hidden: o.Hidden}
+	f := &fence{Network: NetworkHost, Hidden: o.Hidden, Secrets: o.Secrets}
 	if o.Network == NetworkPublic {
 		f.Network = NetworkPublic
 	}

@@ -15,8 +15,15 @@ import (
 // build adds to base what the options ask for and this machine can do.
 func (o Options) build(ctx context.Context, base Walls) (Walls, error) {
 	var parts []part
-	if o.Level == LevelFull {
+	switch {
+	case o.Level == LevelFull:
 		parts = o.parts(base)
+	case o.Guard:
+		abi, err := landlockABI()
+		parts = []part{{word: wordGuard, add: func(f *fence) { f.Guard = abi }, reason: reason(err)}}
+	}
+	if len(o.Secrets) > 0 && base.mode() == ModeNamespace { // else Landlock has to do it alone
+		parts = append(parts, part{word: wordSecrets, add: func(f *fence) { f.Cover = true }})
 	}
 	if o.Network != NetworkNone {
 		return o.raiseFull(ctx, base, parts), nil

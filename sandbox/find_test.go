@@ -2,6 +2,7 @@ package sandbox_test
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -52,6 +53,47 @@ func TestLevels(t *testing.T) {
 	}
 	if !(sandbox.Walls{}).IsZero() {
 		t.Error("the zero value is not zero")
+	}
+}
+
+// Secrets are hidden at every level, also those that are directories. What is there besides can be used as ever.
+func TestSecretsAreHiddenAtEveryLevel(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("on Linux only")
+	}
+	dir := t.TempDir()
+	file, volume, other := filepath.Join(dir, "file"), filepath.Join(dir, "volume"), filepath.Join(dir, "other")
+	if err := os.Mkdir(volume, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{file, filepath.Join(volume, "file"), other} {
+		if err := os.WriteFile(path, []byte("content"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const program = `
+import os, sys
+for path in sys.argv[1:]:
+    try:
+        print(open(path).read() or "nothing")
+    except OSError as e:
+        print("nothing")
+os.mkdir("a")
+open("new", "w").write("new")
+os.rename("new", "a/new")
+print(open("a/new").read())`
+	for _, level := range []sandbox.Level{sandbox.LevelOff, sandbox.LevelProcess} {
+		o := sandbox.Options{Shim: shimOf(""), Level: level, Secrets: []string{file, volume, filepath.Join(dir, "missing")}}
+		walls, err := sandbox.Find(t.Context(), o)
+		if err != nil || !slices.Contains(walls.Words(), "hidden secrets") || len(walls.Missing()) > 0 {
+			t.Fatalf("%s: %q, %q, %v", level, walls.Words(), walls.Missing(), err)
+		}
+		var out strings.Builder
+		python := sandbox.Config{Path: "/usr/bin/python3", Args: []string{"-c", program, file, filepath.Join(volume, "file"), other},
+			Env: []string{"PATH=/usr/bin"}, Dir: t.TempDir(), Shim: o.Shim, Walls: walls}
+		if err := sandbox.Run(t.Context(), python, &out); err != nil || out.String() != "nothing\nnothing\ncontent\nnew\n" {
+			t.Errorf("%s: it saw %q, %v", level, out.String(), err)
+		}
 	}
 }
 

@@ -107,9 +107,9 @@ func (r ruleset) fill(o order) error {
 // places are allowed.
 func (r ruleset) system(o order) error {
 	f := o.Fence
-	places, hidden := systemPlaces(), f.Hidden
+	places, hidden := systemPlaces(), slices.Concat(f.uncovered(), f.Hidden)
 	if f.View {
-		places, hidden = []string{"/"}, nil
+		places, hidden = []string{"/"}, f.uncovered()
 		// All may be listed. Device files are in /dev, and a disk must not be opened.
 		if err := r.allow("/", unix.LANDLOCK_ACCESS_FS_READ_DIR); err != nil {
 			return err

@@ -38,6 +38,12 @@ type Options struct {
 	// Hidden are directories that no command may see, but for what its Config names:
 	// the server's data directory. They must exist. Only LevelFull hides them.
 	Hidden []string
+	// Guard says that our memory holds what no command may see: at every level none may then look into
+	// us, as far as this machine can keep it from that. It makes setuid programs ordinary ones.
+	Guard bool
+	// Secrets are files, and directories of such, that no command may read, at every level. They
+	// imply Guard. A missing one is no error.
+	Secrets []string
 	// Users gives each command the uid of its Config, where that can be done: we
 	// are root.
 	Users bool
@@ -79,7 +85,20 @@ func (o Options) withDefaults() (Options, error) {
 		hidden = append(hidden, real)
 	}
 	o.Hidden = hidden
+	o.Guard = o.Guard || len(o.Secrets) > 0
+	o.Secrets = realPaths(o.Secrets)
 	return o, nil
+}
+
+// realPaths are the real paths of those that are there.
+func realPaths(paths []string) []string {
+	var all []string
+	for _, path := range paths {
+		if real, err := realPath(path); err == nil {
+			all = append(all, real)
+		}
+	}
+	return all
 }
 
 // realPath is absolute and without symbolic links.

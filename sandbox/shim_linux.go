@@ -30,6 +30,11 @@ func prepare(o order) error {
 			return err
 		}
 	}
+	if o.Fence.Cover {
+		if err := coverSecrets(o.Fence.Secrets); err != nil {
+			return err
+		}
+	}
 	// A command with our uid must not look into us.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("hiding the shim: %w", err)
@@ -75,13 +80,18 @@ func confine(o order) error {
 	if f == nil {
 		return nil
 	}
-	if f.Strip || f.Landlock > 0 || f.filtered() {
+	if f.Strip || f.Landlock > 0 || f.Guard > 0 || f.filtered() {
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 			return fmt.Errorf("refusing new privileges: %w", err)
 		}
 	}
 	if f.Landlock > 0 { // opens files: while we may
 		if err := restrictFiles(o); err != nil {
+			return err
+		}
+	}
+	if f.Guard > 0 {
+		if err := guardOthers(f); err != nil {
 			return err
 		}
 	}

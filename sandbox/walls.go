@@ -33,6 +33,9 @@ type fence struct {
 	Users    bool     // a uid of its own
 	Groups   []uint32 // groups that open GPU devices, for a command with a uid of its own
 	Landlock int      // the kernel's ABI that is used; 0: none
+	Guard    int      // the same for a domain that only keeps the command from looking into others; 0: none
+	Secrets  []string // files that the command may not read
+	Cover    bool     // Secrets look empty
 	Seccomp  bool
 	Network  Network
 	NewNet   bool // NetworkNone by a network namespace; else by refused sockets
@@ -100,7 +103,9 @@ func (f *fence) words() []string {
 	add(f.View, wordView, "private /tmp", "private /dev/shm")
 	add(f.Users, wordUsers)
 	add(f.Strip, "no capabilities")
-	add(f.Strip || f.filtered(), "no new privileges")
+	add(f.Strip || f.Guard > 0 || f.filtered(), "no new privileges")
+	add(f.Guard > 0, wordGuard)
+	add(len(f.Secrets) > 0 && (f.Cover || f.Guard > 0 || f.Landlock > 0), wordSecrets)
 	add(f.Landlock > 0, wordLandlock)
 	add(f.Landlock >= landlockScopes, wordSignals)
 	add(f.Seccomp, wordSeccomp)
@@ -116,6 +121,8 @@ const (
 	wordSignals  = "landlock signals"
 	wordModes    = "files' modes" // of which Landlock knows nothing
 	wordSeccomp  = "seccomp"
+	wordGuard    = "landlock guard" // nobody looks into us
+	wordSecrets  = "hidden secrets"
 )
 
 // filtered reports whether a seccomp filter is needed.

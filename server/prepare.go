@@ -60,7 +60,7 @@ func (s *Server) startIn(ctx context.Context, j startJob, command kind.Command) 
 	}
 	g := s.guardStart(ctx, j.spec, cage)
 	w, err = worker.Start(g.ctx, worker.Config{
-		Command: command, Env: workerEnv(j, command, temp, cache), Shim: s.shim, Walls: s.walls,
+		Command: command, Env: workerEnv(j, command, temp, cache, s.givenEnv()), Shim: s.shim, Walls: s.walls,
 		Name: name, User: j.user, Group: group, Temp: temp, Writable: append([]string{cache}, s.shared...),
 		Started: g.started, Ended: cage.leave,
 		Limits:      s.limitsOf(j.spec),
@@ -141,6 +141,7 @@ func (s *Server) prepare(ctx context.Context, j startJob) (kind.Command, error) 
 	command, err := s.kinds.Prepare(ctx, kind.Source{
 		Kind: j.spec.Kind, Main: j.spec.Main, CodePath: j.codePath, Binary: j.spec.Binary,
 		Dir: codeDir(j.dir), EnvsDir: s.layout.envs, LauncherDir: s.layout.launchers(),
+		Env: kind.CompilerEnv(s.givenEnv(), j.spec.Env),
 	}, log)
 	if err != nil {
 		return kind.Command{}, err
@@ -181,24 +182,45 @@ func closeCode(j startJob) error {
 	return errors.Join(os.Chmod(codeDir(j.dir), 0o500), giveTo(codeDir(j.dir), j.user))
 }
 
-// workerEnv is a worker's environment: what its kind needs, what the function
-// was given, and a few things that every process expects. Nothing of it comes
-// from our own environment.
-func workerEnv(j startJob, command kind.Command, temp, cache string) []string {
+// givenEnv is what Config.Env says.
+func (s *Server) givenEnv() []string {
+	if s.env == nil {
+		return nil
+	}
+	return s.env()
+}
+
+// workerEnv is a worker's environment: what its kind needs, what every process expects, what all
+// functions here are given, and what the function was given. Nothing else of it comes from
+// our own environment.
+func workerEnv(j startJob, command kind.Command, temp, cache string, given []string) []string {
 	env := []string{"PATH=" + filepath.Dir(command.Path) + ":" + plainPath, "LANG=C.UTF-8"}
 	// What the kind says holds, but for what is the server's business.
 	env = slices.DeleteFunc(env, func(setting string) bool {
 		name, _, _ := strings.Cut(setting, "=")
 		return slices.ContainsFunc(command.Env, func(s string) bool { return strings.HasPrefix(s, name+"=") })
 	})
-	env = slices.Concat(env, []string{"HOME=" + temp, "TMPDIR=" + temp}, cacheEnv(cache), gpu.Env(j.gpus))
-	for name, value := range j.spec.Env {
-		env = append(env, name+"="+value)
+	env = append(env, cacheEnv(cache)...)
+	if !hasGPUs(given) {
+		env = append(env, gpu.Env(j.gpus)...)
 	}
 	// What belongs to the identity is there from the start; what differs from run
 	// to run comes with the run.
-	return append(env, "__OW_NAMESPACE="+j.spec.Namespace, "__OW_ACTION_NAME="+j.spec.FullName(),
-		"__OW_API_HOST="+j.spec.APIHost, "__OW_WAIT_FOR_ACK=1")
+	env = append(env, "__OW_NAMESPACE="+j.spec.Namespace, "__OW_ACTION_NAME="+j.spec.FullName(), "__OW_API_HOST="+j.spec.APIHost)
+	env = slices.Concat(env, given, []string{"HOME=" + temp, "TMPDIR=" + temp})
+	for name, value := range j.spec.Env {
+		env = append(env, name+"="+value)
+	}
+	return append(env, "__OW_WAIT_FOR_ACK=1")
+}
+
+// hasGPUs reports whether an environment says which GPUs its processes have, as the NVIDIA Container
+// Toolkit says it to a container. Then they are all its functions'.
+func hasGPUs(env []string) bool {
+	return slices.ContainsFunc(env, func(setting string) bool {
+		devices, ok := strings.CutPrefix(setting, "NVIDIA_VISIBLE_DEVICES=")
+		return ok && devices != "" && devices != "void" && devices != "none"
+	})
 }
 
 // clean removes a function's directory and lets go of its code. Its workers

@@ -34,6 +34,10 @@ type Config struct {
 	// watched instead.
 	Groups *cgroup.Manager
 	Shared []string // directories that every function may write to
+	// Env, if not nil, is asked at each start of a worker for settings that every function finds in its
+	// environment: they are stronger than our own defaults, weaker than the function's, and no part
+	// of its identity. nil: nothing but what is ours and the function's.
+	Env func() []string
 
 	Workers      int           // of one function that does not say itself; 0: 16, or 4 for each CPU
 	QueueLimit   int           // waiting runs of one function; 0: 1000
@@ -93,6 +97,7 @@ type Server struct {
 	shim              []string
 	groups            *cgroup.Manager
 	shared            []string
+	env               func() []string
 	users             *users
 	removing          sync.Mutex // held while a function's or a worker's directory is removed
 	caches            *caches
@@ -127,7 +132,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s := &Server{
 		name: c.Name, version: c.Version, kinds: c.Kinds, shim: c.Shim, walls: c.Walls, startTimeout: c.StartTimeout,
 		logLimit: c.LogLimit, log: c.Log, began: time.Now(), gpus: c.GPUs, grace: c.Grace,
-		groups: c.Groups, kernelLimits: c.Groups != nil, shared: c.Shared,
+		groups: c.Groups, kernelLimits: c.Groups != nil, shared: c.Shared, env: c.Env,
 		diskLimit: c.DiskLimit, envsLimit: c.EnvsLimit, processes: c.Processes,
 		offer: newOffer(c.Labels, c.Kinds, offeredGPUs(c.GPUs), memoryBudget(c.Memory)),
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,7 +26,13 @@ type container struct {
 
 func startRuntime(t *testing.T, env ...string) *container {
 	t.Helper()
-	p, url := harness.StartRuntime(t, binary, env...)
+	return startRuntimeBehind(t, nil, env...)
+}
+
+// startRuntimeBehind is startRuntime with a command that becomes the runtime, such as setpriv.
+func startRuntimeBehind(t *testing.T, before []string, env ...string) *container {
+	t.Helper()
+	p, url := harness.StartRuntime(t, slices.Concat(before, []string{binary}), env...)
 	return &container{process: wrap(t, p), url: url}
 }
 

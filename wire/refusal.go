@@ -18,16 +18,17 @@ type refusal struct {
 	Code    function.Code `json:"code"`
 	Logs    string        `json:"logs,omitempty"`
 	RetryMS int64         `json:"retry_ms,omitempty"` // Retry-After, but exact
+	Unbuilt bool          `json:"unbuilt,omitempty"`
 }
 
 func refusalOf(err error) refusal {
 	e := function.AsError(err)
-	return refusal{Error: err.Error(), Code: e.Code, Logs: e.Logs, RetryMS: e.RetryAfter.Milliseconds()}
+	return refusal{Error: err.Error(), Code: e.Code, Logs: e.Logs, RetryMS: e.RetryAfter.Milliseconds(), Unbuilt: e.Unbuilt}
 }
 
 func (r refusal) err() *function.Error {
 	return &function.Error{
-		Code: r.Code, Message: r.Error, Logs: r.Logs,
+		Code: r.Code, Message: r.Error, Logs: r.Logs, Unbuilt: r.Unbuilt,
 		RetryAfter: time.Duration(r.RetryMS) * time.Millisecond,
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/whiskaway/whiskaway/function"
@@ -52,7 +50,7 @@ func (w *Worker) awaitAck(ctx context.Context, timeout time.Duration, cmd kind.C
 	case errors.Is(context.Cause(timed), errNoAck):
 		return ack{}, initFailed("the function was not ready in time: no ack within %v", timeout)
 	case errors.Is(err, errTooLong):
-		return ack{}, initFailed("the first line on file descriptor 3 is longer than an ack can be; %s", ackAdvice)
+		return ack{}, initFailed(`the first line on file descriptor 3 is longer than the ack {"ok":true}; %s`, ackAdvice)
 	case err != nil:
 		return ack{}, w.endedEarly(cmd)
 	}
@@ -60,12 +58,12 @@ func (w *Worker) awaitAck(ctx context.Context, timeout time.Duration, cmd kind.C
 }
 
 // ackAdvice is for the author of an executable.
-const ackAdvice = `an executable first writes the line {"ok":true} there, and then one line for each run`
+const ackAdvice = `an executable first writes that line, and then one for each run`
 
 func parseAck(line []byte) (ack, error) {
 	var a ack
 	if err := json.Unmarshal(line, &a); err != nil {
-		return ack{}, initFailed("the first line on file descriptor 3 is not an ack, but %.100q; %s", line, ackAdvice)
+		return ack{}, initFailed(`the first line on file descriptor 3 is not the ack {"ok":true}, but %.100q; %s`, line, ackAdvice)
 	}
 	if !a.OK {
 		if a.Error == "" {
@@ -90,10 +88,7 @@ func (w *Worker) endedEarly(cmd kind.Command) error {
 	select {
 	case <-w.proc.Done():
 		exit := w.proc.Exit()
-		if exit.Failure != "" {
-			return neverRan(cmd.Path, exit.Failure)
-		}
-		if cmd.MayNotAck && exit.Signal == 0 {
+		if cmd.MayNotAck && exit.Signal == 0 && exit.Failure == "" {
 			return initFailed("the function's process %s before it was ready; an executable must go on, and answer each line of its input with one on file descriptor 3", exit.Words())
 		}
 		return initFailed("the function's process %s before it was ready", exit.Words())
@@ -102,27 +97,22 @@ func (w *Worker) endedEarly(cmd kind.Command) error {
 	}
 }
 
-// neverRan says why the system would not start the executable, without naming our directories.
-func neverRan(path, failure string) error {
-	if why := kind.WhyNot(path); why != "" {
-		return initFailed("the function's executable could not be started: %s", why)
-	}
-	return initFailed("the function's process %s", strings.ReplaceAll(failure, path, filepath.Base(path)))
-}
-
 func initFailed(format string, args ...any) error {
 	return function.Errorf(function.CodeInitFailed, format, args...)
 }
 
 // failStart ends a process that is not wanted, and adds what it printed. One
 // that said why it fails may first end by itself.
-func (w *Worker) failStart(err error) error {
+func (w *Worker) failStart(err error, c kind.Command) error {
 	if function.CodeOf(err) != function.CodeInitFailed {
 		w.proc.Kill()
 	}
 	w.awaitExit()
 	w.proc.Close()
 	failed := *function.AsError(err)
+	if failure := w.proc.Exit().Failure; failure != "" && failed.Code == function.CodeInitFailed {
+		failed.Message = c.WhyNot(failure)
+	}
 	failed.Logs = string(bytes.Join(w.idle.texts(), nil))
 	return &failed
 }

@@ -22,10 +22,9 @@ func TestFailedStartSaysWhy(t *testing.T) {
 		{"node syntax", kind.NodeJS, "function main( {", "SyntaxError", "index.cjs:1"},
 		{"node missing main", kind.NodeJS, "exports.other = () => {}", "The action does not have a function named 'main'; it exports other.", ""},
 		{"native exits", kind.Native, "#!/bin/sh\necho oh >&2; exit 4\n", "exited with code 4", "oh"},
-		{"native not executable", kind.Native, "\x00\x01", "the function's executable could not be started: it is neither an executable for Linux nor a script", ""},
-		{"native for another system", kind.Native, "MZ", "could not be started: it is an executable for another system", ""},
+		{"native not executable", kind.Native, "\x00\x01", "neither an ELF file nor a script", ""},
 		{"native says no", kind.Native, "#!/bin/sh\necho '{\"ok\":false,\"error\":\"no way\"}' >&3\n", "no way", ""},
-		{"native babbles", kind.Native, "#!/bin/sh\necho hello >&3; sleep 1000\n", "is not an ack", ""},
+		{"native babbles", kind.Native, "#!/bin/sh\necho hello >&3; sleep 1000\n", "is not the ack", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w, err := tryStart(t, c.kind, c.code)

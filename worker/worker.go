@@ -73,7 +73,7 @@ func Start(ctx context.Context, cfg Config) (*Worker, error) {
 	}
 	ack, err := w.awaitAck(ctx, cfg.StartTimeout, cfg.Command)
 	if err != nil {
-		return nil, w.failStart(err)
+		return nil, w.failStart(err, cfg.Command)
 	}
 	w.agree(ack, cfg.Concurrency)
 	w.took = time.Since(began)

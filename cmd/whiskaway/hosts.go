@@ -8,18 +8,24 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/whiskaway/whiskaway/function"
-	"github.com/whiskaway/whiskaway/sandbox"
 	"github.com/whiskaway/whiskaway/server"
 	"github.com/whiskaway/whiskaway/wire"
 )
 
 // hosts opens the Hosts that a runtime's function asks for, once each.
 type hosts struct {
-	dir        string
-	concurrent bool
-	log        *slog.Logger
+	dir      string
+	token    string // of our own balancer
+	settings settings
+	log      *slog.Logger
+
+	// platform is what the latest /init of a function here said. It is read while mu may be held by
+	// who waits for the reader.
+	platform atomic.Pointer[map[string]string]
+	secrets  secrets // found before the first function is started, and never changed then
 
 	mu      sync.Mutex
 	machine *machine
@@ -29,32 +35,34 @@ type hosts struct {
 
 // local returns the Host over this machine's workers. Its data are in the
 // runtime's own temporary directory: a container keeps nothing.
-func (h *hosts) local(ctx context.Context) (function.Host, error) {
+func (h *hosts) local(ctx context.Context, platform map[string]string) (function.Host, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.platform.Store(&platform)
 	if h.here != nil {
 		return h.here, nil
 	}
-	// The container is the sandbox here: what it lets a function do is the platform's business.
-	flags := &machineFlags{
-		sandbox: cmp.Or(os.Getenv("WHISKAWAY_SANDBOX"), string(sandbox.LevelProcess)),
-		memory:  cmp.Or(os.Getenv("WHISKAWAY_MEMORY"), "80%"),
-		network: string(sandbox.NetworkHost), disk: "10g", cache: "50g",
-	}
+	flags := h.settings.machineFlags(findSecrets(h.token))
 	m, err := findOut(ctx, h.log, flags, h.dir)
 	if err != nil {
 		return nil, err
 	}
-	c := server.Config{Dir: filepath.Join(h.dir, "server"), EnvsDir: os.Getenv("WHISKAWAY_ENVIRONMENTS")}
-	if !h.concurrent {
-		flags.workers = 1
+	h.secrets = flags.secrets
+	if len(h.secrets.texts) > 0 {
+		hideMemory(m.walls)
 	}
+	c := server.Config{Dir: filepath.Join(h.dir, "server"), EnvsDir: os.Getenv("WHISKAWAY_ENVIRONMENTS"), Env: h.env}
 	if h.here, err = m.openServer(ctx, c, flags); err != nil {
 		m.close()
 		return nil, err
 	}
 	h.machine = m
 	return h.here, nil
+}
+
+// env is what every function here finds in its environment.
+func (h *hosts) env() []string {
+	return h.settings.localEnv(*h.platform.Load(), h.secrets)
 }
 
 // remote returns the Host that a target names.
@@ -70,7 +78,7 @@ func (h *hosts) remote(_ context.Context, target *function.Target) (function.Hos
 	if c := h.clients[url]; c != nil {
 		return c, nil
 	}
-	token, err := tokenFor(url, own)
+	token, err := h.tokenFor(url, own)
 	if err != nil {
 		return nil, err
 	}
@@ -86,9 +94,9 @@ func (h *hosts) remote(_ context.Context, target *function.Target) (function.Hos
 }
 
 // tokenFor returns the token of url: our balancer's goes to our balancer only.
-func tokenFor(url, own string) (string, error) {
+func (h *hosts) tokenFor(url, own string) (string, error) {
 	if url == own {
-		return secretOf(os.Getenv("WHISKAWAY_TOKEN"), "WHISKAWAY_TOKEN_FILE")
+		return secretOf(h.token, "WHISKAWAY_TOKEN_FILE")
 	}
 	path := os.Getenv("WHISKAWAY_TOKENS_FILE")
 	if path == "" {

@@ -138,7 +138,7 @@ func (m *machine) discover(ctx context.Context, flags *machineFlags) (*kind.Set,
 		}
 	}
 	return kind.Discover(ctx, kind.Options{
-		Tool: worker.Tool(m.toolSandbox(walls)), Interpreters: flags.interpreters, Compilers: flags.compilers, Usable: m.usable, Log: m.log,
+		Tool: worker.Tool(m.toolSandbox(walls)), Interpreters: flags.interpreters, Compilers: flags.compilers, Proxy: flags.proxy, Only: flags.language, Usable: m.usable, Log: m.log,
 	})
 }
 

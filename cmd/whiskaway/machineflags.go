@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/kind"
 	"github.com/whiskaway/whiskaway/sandbox"
 	"github.com/whiskaway/whiskaway/server"
 )
@@ -23,6 +24,11 @@ type machineFlags struct {
 	grace, idle              time.Duration
 	shared                   []string
 	interpreters, compilers  []string
+	// No flags: what no function may see, what a runtime's container says, and the one language
+	// that is needed there.
+	secrets  secrets
+	proxy    kind.Proxy
+	language string
 }
 
 func (m *machineFlags) add(f *pflag.FlagSet) {
@@ -39,9 +45,16 @@ func (m *machineFlags) add(f *pflag.FlagSet) {
 	f.StringArrayVar(&m.compilers, "compiler", nil, "a further kind by its compiler script of the ActionLoop contract, as ruby:2.5=/path/to/compile; may be repeated")
 }
 
+// usualMachine is what the flags are when none is given.
+func usualMachine() machineFlags {
+	var m machineFlags
+	m.add(pflag.NewFlagSet("", pflag.ContinueOnError))
+	return m
+}
+
 // options is what the sandbox is asked for. hidden are the directories that no function may see.
 func (m *machineFlags) options(hidden ...string) (sandbox.Options, error) {
-	o := sandbox.Options{Level: sandbox.Level(m.sandbox), Network: sandbox.Network(m.network), Hidden: hidden, Users: true}
+	o := sandbox.Options{Level: sandbox.Level(m.sandbox), Network: sandbox.Network(m.network), Hidden: hidden, Users: true, Guard: len(m.secrets.texts) > 0, Secrets: m.secrets.paths}
 	switch o.Level {
 	case sandbox.LevelFull, sandbox.LevelProcess, sandbox.LevelOff:
 	default:

@@ -19,8 +19,8 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	root := newRoot()
-	root.SetArgs(takeArgs()[1:])
+	root := newRoot(takeToken())
+	root.SetArgs(asProxy(takeArgs()))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "whiskaway:", err)
 		os.Exit(1)

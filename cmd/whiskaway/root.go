@@ -9,17 +9,19 @@ import (
 	"github.com/whiskaway/whiskaway/telemetry"
 )
 
-// options are the flags that every command has.
+// options are the flags that every command has, and the token of WHISKAWAY_TOKEN.
 type options struct {
 	logLevel, logFormat string
+	token               string
 }
 
 func (o *options) logger() (*slog.Logger, error) {
 	return telemetry.NewLogger(os.Stderr, o.logFormat, o.logLevel)
 }
 
-func newRoot() *cobra.Command {
-	var o options
+// newRoot makes the command line. token is what takeToken found.
+func newRoot(token string) *cobra.Command {
+	o := options{token: token}
 	root := &cobra.Command{
 		Use:   "whiskaway",
 		Short: "Run a FaaS platform's functions on machines outside the platform",
@@ -33,6 +35,6 @@ func newRoot() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&o.logLevel, "log-level", "info", "what to log: debug, info, warn or error")
 	flags.StringVar(&o.logFormat, "log-format", "text", "how to log: text or json")
-	root.AddCommand(newStandalone(&o), newServer(&o), newBalancer(&o), newRuntime(&o), newStatus(), newVersion())
+	root.AddCommand(newStandalone(&o), newServer(&o), newBalancer(&o), newRuntime(&o), newStatus(&o), newVersion())
 	return root
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,38 +20,71 @@ import (
 
 type runtimeCommand struct {
 	*options
-	listen, pprof string
+	listen, pprof      string
+	showVersion, debug bool
+	compile, env       string
 }
 
 func newRuntime(o *options) *cobra.Command {
 	c := runtimeCommand{options: o}
 	cmd := &cobra.Command{
-		Use:   "runtime",
+		Use:   runtimeCommandName,
 		Short: "What OpenWhisk calls a runtime: one function behind /init and /run",
 		Long: `What OpenWhisk calls a runtime: one function behind /init and /run.
 
 A function whose main says @ runs elsewhere (client mode), any other runs here.
+Under the name "proxy" the whole program is this command. It takes the place of
+OpenWhisk's action proxy: its flags, also as -debug, and its variables.
 
   WHISKAWAY_BALANCER     the balancer's URL, for targets that are labels: main@gpu
   WHISKAWAY_TOKEN        its client token, or WHISKAWAY_TOKEN_FILE, a file that holds it
   WHISKAWAY_TOKENS_FILE  lines "host token", for targets that are hosts: main@gpu.example.com
-  WHISKAWAY_KIND         the functions' kind: python:3, nodejs:20 or native
+  WHISKAWAY_KIND         the functions' kind: python:3, nodejs:20, go:1 or native
+  OW_COMPILER            a script "compile MAIN SRC_DIR BIN_DIR" for functions that run here
+  OW_WAIT_FOR_ACK, OW_EXECUTION_ENV, OW_SAVE_JAR, OW_LOG_INIT_ERROR, OW_DEBUG
 
 Of OpenServerless's variables, OW_ACTIVATE_PROXY_CLIENT=1 changes nothing (client
 mode is on), and OW_ACTIVATE_PROXY_SERVER=1 makes this a server for clients that
 show WHISKAWAY_TOKEN, as "whiskaway server --listen" does.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
+		RunE: c.main,
 	}
 	f := cmd.Flags()
 	f.StringVar(&c.listen, "listen", ":8080", "where it listens")
+	f.BoolVar(&c.showVersion, "version", false, "print the version, and end")
+	f.BoolVar(&c.debug, "debug", false, "log what happens: OW_DEBUG=1 and --log-level debug")
+	f.StringVar(&c.compile, "compile", "", "compile the code on standard input, whose main is this, to a zip on standard output, and end")
+	f.StringVar(&c.env, "env", "", "with --compile: the init environment, as a JSON object")
 	pprofFlag(f, &c.pprof)
 	return cmd
 }
 
+// main does what the flags ask for.
+func (c *runtimeCommand) main(cmd *cobra.Command, _ []string) error {
+	if c.showVersion {
+		fmt.Fprintln(cmd.OutOrStdout(), versionLine())
+		return nil
+	}
+	if c.debug {
+		if err := os.Setenv("OW_DEBUG", "1"); err != nil {
+			return fmt.Errorf("setting OW_DEBUG: %w", err)
+		}
+		if !cmd.Flags().Changed("log-level") {
+			c.logLevel = "debug"
+		}
+	}
+	if cmd.Flags().Changed("compile") {
+		return c.compileCode(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())
+	}
+	if cmd.Flags().Changed("env") {
+		return errors.New("--env belongs to --compile; a function's environment comes with its /init")
+	}
+	return c.run(cmd.Context(), cmd.OutOrStdout())
+}
+
 func (c *runtimeCommand) run(ctx context.Context, out io.Writer) error {
 	if isOn(os.Getenv("OW_ACTIVATE_PROXY_SERVER")) {
-		s := serverCommand{options: c.options, listen: c.listen, pprof: c.pprof}
+		s := serverCommand{options: c.options, listen: c.listen, pprof: c.pprof, machine: usualMachine(), drain: closeTimeout}
 		return s.run(ctx, out)
 	}
 	log, err := c.runtimeLogger()
@@ -70,15 +104,17 @@ func (c *runtimeCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer l.Close()
-	hosts := &hosts{dir: dir, log: log, concurrent: isOn(os.Getenv("__OW_ALLOW_CONCURRENT"))}
+	hosts := &hosts{dir: dir, log: log, token: c.token, settings: readSettings()}
 	defer hosts.close()
 	return c.serve(ctx, l, hosts, dir, log)
 }
 
 func (c *runtimeCommand) serve(ctx context.Context, l net.Listener, h *hosts, dir string, log *slog.Logger) error {
+	s := h.settings
 	r := runtime.New(runtime.Config{
-		Local: h.local, Remote: h.remote, Kind: os.Getenv("WHISKAWAY_KIND"), Dir: filepath.Join(dir, "code"),
-		APIHost: os.Getenv("__OW_API_HOST"), AllowConcurrent: h.concurrent, Stdout: os.Stdout, Stderr: os.Stderr, Log: log})
+		Local: h.local, LocalKind: s.localKind(), LocalConcurrency: s.localConcurrency(), LocalAck: s.mustAck,
+		Remote: h.remote, Kind: s.kind, Dir: filepath.Join(dir, "code"), LogInitErrors: s.logInitErrors,
+		APIHost: os.Getenv("__OW_API_HOST"), AllowConcurrent: s.concurrent, Stdout: os.Stdout, Stderr: os.Stderr, Log: log})
 	defer closeInTime(log, "the function", r.Close)
 	g, ctx := errgroup.WithContext(ctx)
 	if err := servePprof(g, ctx, c.pprof); err != nil {

@@ -59,7 +59,7 @@ func (c *serverCommand) run(ctx context.Context, out io.Writer) error {
 		return errors.New("say whom to serve: --balancer URL to join a balancer, or --listen ADDR for clients that come directly")
 	}
 	if c.token == "" {
-		if c.token, err = secretOf(os.Getenv("WHISKAWAY_TOKEN"), "WHISKAWAY_TOKEN_FILE"); err != nil {
+		if c.token, err = secretOf(c.options.token, "WHISKAWAY_TOKEN_FILE"); err != nil {
 			return err
 		}
 	}
@@ -70,6 +70,7 @@ func (c *serverCommand) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	c.machine.secrets = findSecrets(c.token)
 	m, err := findOut(ctx, log, &c.machine, dir)
 	if err != nil {
 		return err

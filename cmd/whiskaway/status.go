@@ -22,12 +22,13 @@ import (
 const statusTimeout = 10 * time.Second
 
 type statusCommand struct {
+	*options
 	balancer, token, data string
 	asJSON                bool
 }
 
-func newStatus() *cobra.Command {
-	var c statusCommand
+func newStatus(o *options) *cobra.Command {
+	c := statusCommand{options: o}
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show servers, labels, functions, workers and runs in flight",
@@ -68,7 +69,7 @@ func (c *statusCommand) whom() (url, token string, err error) {
 	if c.balancer != "" && c.data == "" {
 		token, err := secretOf(c.token, "")
 		if err == nil && token == "" {
-			token, err = secretOf(os.Getenv("WHISKAWAY_TOKEN"), "WHISKAWAY_TOKEN_FILE")
+			token, err = secretOf(c.options.token, "WHISKAWAY_TOKEN_FILE")
 		}
 		if err == nil && token == "" {
 			err = errors.New("the admin token is missing: give --token or WHISKAWAY_TOKEN; the balancer keeps it in its data directory, tokens/admin")

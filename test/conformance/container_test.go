@@ -33,7 +33,7 @@ type container struct {
 func newContainer(t *testing.T, m mode, l language, env ...string) *container {
 	t.Helper()
 	env = append(append(env, m.env...), "WHISKAWAY_KIND="+l.kind, "__OW_API_HOST=https://platform.example")
-	p, url := harness.StartRuntime(t, binary, env...)
+	p, url := harness.StartRuntime(t, []string{binary}, env...)
 	c := &container{Process: p, t: t, m: m, lang: l, url: url}
 	return c
 }

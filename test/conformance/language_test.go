@@ -151,17 +151,17 @@ func native(t *testing.T) language {
 	foreign[18], foreign[19] = 22, 0 // e_machine: EM_S390
 	l.failing = broken(t, l)
 	more(l.failing, map[string]failure{
-		"binary that is no archive":              {code: raw([]byte("\x00\x01\x02")), words: "neither an executable for Linux nor a script"},
+		"binary that is no archive":              {code: raw([]byte("\x00\x01\x02")), words: "neither an ELF file nor a script"},
 		"a syntax error":                         {code: text("#!/bin/bash\nif then\n"), words: "code 2", logs: "syntax error"},
 		"a missing import":                       {code: text("#!/bin/bash\necho at first\n. /no/such/file || exit 9\n"), words: "code 9", logs: "/no/such/file"},
 		"an interpreter that is not there":       {code: text("#!/no/such/interpreter\n"), words: `names the interpreter "/no/such/interpreter"`},
-		"a script with the line ends of Windows": {code: text("#!/bin/sh\r\nexit 7\r\n"), words: "as on Windows"},
+		"a script with the line ends of Windows": {code: text("#!/bin/sh\r\nexit 7\r\n"), words: "end in CR LF"},
 		"its process ends":                       {code: text("#!/bin/bash\necho at first\nexit 7\n"), words: "code 7", logs: "at first"},
 		"its process is killed":                  {code: text("#!/bin/bash\nkill -9 $$\n"), words: "signal"},
-		"source without #!":                      {code: text("echo hello\n"), words: `"#!/bin/sh" for example`},
+		"source without #!":                      {code: text("echo hello\n"), words: "no script that begins with #!"},
 		"an executable for another machine":      {code: raw(foreign), words: "for another processor"},
-		"an ack that is none":                    {code: text(script("", `echo 'hello' >&3`, "{}")), words: `is not an ack, but "hello"; an executable first writes`},
-		"an ack that is too long":                {code: text(script("", `echo "$(head -c 100000 /dev/zero | tr '\0' 'x')" >&3`, "{}")), words: "longer than an ack"},
+		"an ack that is none":                    {code: text(script("", `echo 'hello' >&3`, "{}")), words: `is not the ack {"ok":true}, but "hello"; an executable first writes`},
+		"an ack that is too long":                {code: text(script("", `echo "$(head -c 100000 /dev/zero | tr '\0' 'x')" >&3`, "{}")), words: "longer than the ack"},
 		"an ack that refuses":                    {code: text(script("echo at first >&2", `echo '{"ok":false,"error":"no model here"}' >&3`, "{}")), words: "no model here", logs: "at first"},
 		"it closes its answers":                  {code: text("#!/bin/bash\nexec 3>&-\nexec sleep 1000\n"), words: "file descriptor 3"},
 	})

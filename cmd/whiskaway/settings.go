@@ -1,0 +1,92 @@
+package main
+
+import (
+	"cmp"
+	"os"
+	"strings"
+
+	"github.com/whiskaway/whiskaway/kind"
+	"github.com/whiskaway/whiskaway/sandbox"
+)
+
+// settings are what the environment says to a runtime about functions that run in it. The names
+// that begin OW_ are those of OpenWhisk's action proxy, and mean the same.
+type settings struct {
+	kind         string // WHISKAWAY_KIND
+	compiler     string // OW_COMPILER
+	executionEnv string // OW_EXECUTION_ENV
+	jar          string // OW_SAVE_JAR
+	// For the proxy these are on as soon as there is any text.
+	mustAck       bool // OW_WAIT_FOR_ACK
+	logInitErrors bool // OW_LOG_INIT_ERROR
+	concurrent    bool // __OW_ALLOW_CONCURRENT
+}
+
+func readSettings() settings {
+	return settings{
+		kind:     os.Getenv("WHISKAWAY_KIND"),
+		compiler: os.Getenv("OW_COMPILER"), executionEnv: strings.TrimSpace(os.Getenv("OW_EXECUTION_ENV")), jar: os.Getenv("OW_SAVE_JAR"),
+		mustAck: os.Getenv("OW_WAIT_FOR_ACK") != "", logInitErrors: os.Getenv("OW_LOG_INIT_ERROR") != "",
+		concurrent: isOn(os.Getenv("__OW_ALLOW_CONCURRENT")),
+	}
+}
+
+// compiledKind is what a kind is called where a compiler script alone says what it is.
+const compiledKind = "compiled:default"
+
+// localKind is the kind of functions that run here. Without a word about it they are executables, as
+// for the proxy.
+func (s settings) localKind() string {
+	if s.compiler != "" {
+		return cmp.Or(s.kind, compiledKind)
+	}
+	return cmp.Or(s.kind, kind.Native)
+}
+
+// nodeConcurrency is how many runs share a Node.js process where the platform allows it to have several: a
+// value above the limit that OpenWhisk's operators set. Functions there rely on one process, whose
+// module has its pool of connections.
+const nodeConcurrency = 200
+
+// localConcurrency is how many runs one process of a function that runs here takes at once; 0 means 1.
+func (s settings) localConcurrency() int {
+	if s.sharesProcess() {
+		return nodeConcurrency
+	}
+	return 0
+}
+
+// sharesProcess reports whether all runs go to one process.
+func (s settings) sharesProcess() bool {
+	return s.concurrent && s.compiler == "" && s.language() == "nodejs"
+}
+
+// language is that of functions that run here; empty if it is none that we know.
+func (s settings) language() string {
+	language, _, _ := strings.Cut(s.localKind(), ":")
+	switch language {
+	case "python", "nodejs", "go", kind.Native:
+		return language
+	}
+	return ""
+}
+
+// workers is how many processes a function that runs here has at most; 0 stands for the usual number.
+func (s settings) workers() int {
+	if !s.concurrent || s.sharesProcess() {
+		return 1
+	}
+	return 0
+}
+
+// machineFlags say what functions that run here may have of the container.
+func (s settings) machineFlags(hidden secrets) *machineFlags {
+	// The container is the sandbox here: what it lets a function do is the platform's business.
+	return &machineFlags{
+		sandbox: cmp.Or(os.Getenv("WHISKAWAY_SANDBOX"), string(sandbox.LevelProcess)),
+		memory:  cmp.Or(os.Getenv("WHISKAWAY_MEMORY"), "80%"),
+		network: string(sandbox.NetworkHost), disk: "10g", cache: "50g",
+		workers: s.workers(), secrets: hidden, language: s.language(),
+		proxy: kind.Proxy{Compiler: s.compiler, ExecutionEnv: s.executionEnv, Jar: s.jar, MustAck: s.mustAck},
+	}
+}
