@@ -27,7 +27,7 @@ func (s Spec) Check() error {
 	}
 	for name, value := range s.Env {
 		if name == "" || strings.ContainsAny(name, "=\x00") || strings.ContainsRune(value, 0) {
-			return Errorf(CodeBadRequest, "%q cannot be the name or value of an environment variable", name)
+			return Errorf(CodeBadRequest, "%q cannot be an environment variable: its name must not be empty or have a \"=\", and its value must not have a zero byte", name)
 		}
 		if strings.HasPrefix(name, "__OW_") {
 			return Errorf(CodeBadRequest, "the environment variable %s is the platform's own", name)

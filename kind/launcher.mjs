@@ -92,7 +92,7 @@ function find (loaded, name) {
   if (func) return func
   const names = new Set([...Object.keys(loaded), ...Object.keys(loaded.default ?? {})])
   const callable = [...names].filter(n => typeof (loaded[n] ?? loaded.default?.[n]) === 'function')
-  throw new Missing(`The action does not have a function named '${name}'; it exports ${callable.join(', ') || 'none'}.`)
+  throw new Missing(`The action does not have a function named '${name}'; it exports ${callable.join(', ') || 'none'}. Define it, or name another one as main.`)
 }
 
 // setUp calls the function's setup(), if it has one that is meant for us: a
@@ -352,7 +352,9 @@ function parse (text) {
 // fieldsOf parses a run's body, or answers that it cannot be parsed.
 function fieldsOf (run, body) {
   try {
-    return parse(body)
+    const fields = parse(body)
+    if (fields?.constructor === Object) return fields
+    throw new TypeError("the run's body is JSON, but not an object with the input as its value")
   } catch (e) {
     writeFrame(RESULT, run, failure(e), EMPTY)
   }

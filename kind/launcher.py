@@ -38,7 +38,8 @@ def main():
         set_up(module, name)
     except (Exception, SystemExit) as e:
         print_traceback(e)
-        write(out, to_json({"ok": False, "error": doing + describe(e)}) + b"\n")
+        words = describe(e) + "; the code ends its process while it is loaded" * isinstance(e, SystemExit)
+        write(out, to_json({"ok": False, "error": doing + words}) + b"\n")
         flush()
         os._exit(1)
     flush()
@@ -91,7 +92,7 @@ def find(module, name):
     if callable(function):
         return function
     names = sorted(n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == "main__")
-    raise Missing(f"The action does not have a function named '{name}'; it has {', '.join(names) or 'none'}.")
+    raise Missing(f"The action does not have a function named '{name}'; it has {', '.join(names) or 'none'}. Define it, or name another one as main.")
 
 
 def set_up(module, name):
@@ -382,6 +383,8 @@ def handle(body, function, set_fields, send, run, guard):
     """Calls the function, and sends its answer."""
     try:
         fields = json.loads(body)
+        if type(fields) is not dict:
+            raise ValueError("the run's body is JSON, but not an object with the input as its value")
         value = fields.pop("value", {})
         set_fields(fields)
         result = guard.call(function, value)

@@ -76,7 +76,7 @@ func (u *unpacker) name(given string) (string, error) {
 		return "", err
 	}
 	if strings.ContainsAny(given, "\\\x00") || !filepath.IsLocal(given) {
-		return "", fault("the %s's entry %q would leave the function's directory", u.format, shortened(given))
+		return "", fault("the %s's entry %q would leave the function's directory; pack it again, with no name that begins with / or has .. or a backslash in it", u.format, shortened(given))
 	}
 	name := path.Clean(given)
 	parts := strings.Split(name, "/")
@@ -174,7 +174,7 @@ func (u *unpacker) check(name string, err error) error {
 		strings.Contains(err.Error(), "director"), strings.Contains(err.Error(), "name too long"):
 		return fault("the %s's entry %q cannot be unpacked: %v", u.format, shortened(name), withoutPath(err))
 	case !errors.As(err, &file) && !errors.As(err, &link):
-		return fault("the %s's entry %q is damaged: %v", u.format, shortened(name), err)
+		return fault("the %s's entry %q is damaged (%v); pack it again, and send it whole", u.format, shortened(name), err)
 	}
 	return ours("unpacking "+shortened(name), err)
 }
@@ -199,7 +199,7 @@ func (u *unpacker) link(given, target string) error {
 	case len(target) > maxTarget:
 		return fault("the %s's link %q has a target that is too long", u.format, shortened(given))
 	case !staysInside(name, target):
-		return fault("the %s's link %q points to %q, outside the function's directory", u.format, shortened(given), shortened(target))
+		return fault("the %s's link %q points to %q, outside the function's directory; pack what it points to instead", u.format, shortened(given), shortened(target))
 	}
 	u.links[name] = target
 	return nil
@@ -217,7 +217,7 @@ func (u *unpacker) hardLink(given, target string) error {
 		return err
 	}
 	if !filepath.IsLocal(target) {
-		return fault("the %s's link %q points to %q, outside the function's directory", u.format, shortened(given), shortened(target))
+		return fault("the %s's link %q points to %q, outside the function's directory; pack what it points to instead", u.format, shortened(given), shortened(target))
 	}
 	if info, err := u.root.Lstat(target); err != nil || !info.Mode().IsRegular() {
 		return fault("the %s's link %q points to %q, which is no file that came before", u.format, shortened(given), shortened(target))

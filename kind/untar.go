@@ -83,7 +83,7 @@ func (u *unpacker) unreadable(err error) error {
 	if u.ctx.Err() != nil {
 		return u.check("", err)
 	}
-	return fault("the %s cannot be read: %v", u.format, err)
+	return fault("the %s cannot be read (%v); pack it again, and send it whole", u.format, err)
 }
 
 func (u *unpacker) tarEntry(h *tar.Header, r io.Reader) error {

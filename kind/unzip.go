@@ -24,7 +24,7 @@ func unzip(ctx context.Context, archive, dir string) error {
 	}
 	r, err := zip.OpenReader(archive)
 	if err != nil {
-		return fault("the zip cannot be read: %v", err)
+		return fault("the zip cannot be read (%v); pack it again, and send it whole", err)
 	}
 	defer r.Close()
 	u, err := newUnpacker(ctx, archive, dir, formatZip)

@@ -3,6 +3,7 @@ package runtime
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/whiskaway/whiskaway/function"
@@ -98,28 +99,34 @@ func tooLarge(limit int) answer {
 
 // outcomeText says how a run ended that gave no result.
 func outcomeText(sum function.Summary, limit time.Duration) string {
-	var text string
+	if sum.Outcome == function.OutcomeTimeout {
+		return timeoutText(limit) // the host's words say no more
+	}
+	text := fmt.Sprintf("The action ended in a way that this runtime does not know, %q", sum.Outcome)
 	switch sum.Outcome {
-	case function.OutcomeTimeout:
-		text = "The action was ended at its time limit."
-		if limit > 0 {
-			text = fmt.Sprintf("The action was ended at its time limit; it had %d milliseconds.", limit.Milliseconds())
-		}
 	case function.OutcomeCrashed:
-		text = "The action ended without an answer."
+		text = "The action ended"
+		if sum.Error == "" {
+			text = "The action ended without an answer"
+		}
 	case function.OutcomeCancelled:
-		text = "The action was cancelled."
+		text = "The action was cancelled"
 	case function.OutcomeTooLarge:
-		text = "The action's result is too large."
+		text = "The action's result is too large"
 	case function.OutcomeLost:
-		text = "The machine that ran the action was lost; it may have run, so it is not repeated."
-	default:
-		text = fmt.Sprintf("The action ended in a way that this runtime does not know, %q.", sum.Outcome)
+		text = "The machine that ran the action was lost; it may have run, so it is not repeated"
 	}
 	if sum.Error == "" {
-		return text
+		return text + "."
 	}
-	return text + " " + sum.Error
+	return text + ": " + strings.TrimSuffix(sum.Error, ".") + "."
+}
+
+func timeoutText(limit time.Duration) string {
+	if limit <= 0 {
+		return "The action was ended at its time limit."
+	}
+	return fmt.Sprintf("The action was ended at its time limit; it had %d milliseconds.", limit.Milliseconds())
 }
 
 // refused answers a run that certainly never started.

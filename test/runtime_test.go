@@ -7,10 +7,13 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/whiskaway/whiskaway/test/harness"
 )
 
 const guard = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
@@ -29,19 +32,8 @@ func startRuntime(t *testing.T, env ...string) *container {
 // startRuntimeBehind is startRuntime with a command that becomes the runtime, such as setpriv.
 func startRuntimeBehind(t *testing.T, before []string, env ...string) *container {
 	t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	p := startBehind(t, before, append(env, "WHISKAWAY_READY_FD=3"), []*os.File{w}, "runtime", "--listen", "127.0.0.1:0")
-	w.Close()
-	line := make([]byte, 64)
-	n, err := r.Read(line)
-	if err != nil {
-		t.Fatalf("the runtime did not say where it listens: %v\n%s", err, p.log())
-	}
-	return &container{process: p, url: "http://" + strings.TrimSpace(string(line[:n]))}
+	p, url := harness.StartRuntime(t, slices.Concat(before, []string{binary}), env...)
+	return &container{process: wrap(t, p), url: url}
 }
 
 func (c *container) post(path, body string) (int, string) {

@@ -97,4 +97,12 @@ func millis(d time.Duration) string {
 	return strconv.FormatInt(roundUp(d), 10)
 }
 
-func roundUp(d time.Duration) int64 { return int64((d + time.Millisecond - 1) / time.Millisecond) }
+// roundUp is d in milliseconds. What is longer than can be named becomes the longest that can: a
+// platform may send any deadline.
+func roundUp(d time.Duration) int64 {
+	ms := int64(d / time.Millisecond)
+	if d%time.Millisecond > 0 {
+		ms++
+	}
+	return min(ms, maxMillis)
+}

@@ -28,12 +28,26 @@ func (w *Worker) deliverLog(r *run, stream function.Stream, p []byte) {
 	}
 	room := w.logLimit - r.logged
 	r.logged += int64(len(p))
-	if int64(len(p)) <= room {
-		w.deliver(r, stream, p)
-		return
+	over := int64(len(p)) > room
+	if over {
+		p = p[:room]
 	}
-	w.deliver(r, stream, p[:room])
-	w.deliver(r, function.Stderr, fmt.Appendf(nil, "\nwhiskaway: the log limit of %d bytes is reached; the rest of this run's logs is left out\n", w.logLimit))
+	w.deliver(r, stream, p)
+	if stream == function.Stderr && len(p) > 0 {
+		r.midLine = p[len(p)-1] != '\n'
+	}
+	if over {
+		w.deliver(r, function.Stderr, overLimit(w.logLimit, r.midLine))
+	}
+}
+
+// overLimit is a line of its own, also behind half a line of the function's.
+func overLimit(limit int64, midLine bool) []byte {
+	before := ""
+	if midLine {
+		before = "\n"
+	}
+	return fmt.Appendf(nil, "%swhiskaway: the log limit of %d bytes is reached; the rest of this run's logs is left out\n", before, limit)
 }
 
 // deliver hands out bytes. When nobody listens any more, the run is cut. What

@@ -92,6 +92,9 @@ func (in *input) line(limit int) ([]byte, error) {
 		if i := bytes.IndexByte(in.buf[in.start+seen:in.end], '\n'); i >= 0 {
 			line := in.buf[in.start : in.start+seen+i]
 			in.discardLine(len(line) + 1)
+			if len(line) > limit {
+				return nil, errTooLong
+			}
 			return line, nil
 		}
 		if seen = in.end - in.start; seen > limit {

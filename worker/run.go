@@ -28,6 +28,7 @@ type run struct {
 	out      function.Output
 	summary  function.Summary
 	logged   int64 // bytes of logs delivered
+	midLine  bool  // what it wrote to stderr ends in the middle of a line
 	tooLarge bool
 	unheard  bool // out has failed
 }
@@ -112,6 +113,7 @@ func (w *Worker) begin(r *run, out function.Output, timeout time.Duration) bool 
 	r.fate.Store(nil)
 	r.id, r.out, r.summary = w.lastID.Add(1), out, function.Summary{}
 	r.logged, r.tooLarge, r.unheard = 0, false, false
+	r.midLine = false
 	if w.concurrency > 1 {
 		r.queue = newQueue(out, r.outputFailed, r.pace(r.id))
 		r.out = r.queue

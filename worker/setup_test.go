@@ -52,7 +52,7 @@ func TestMainThatIsCalledSetupIsNotCalledAsSetup(t *testing.T) {
 func TestSetupThatFailsFailsTheStart(t *testing.T) {
 	for _, c := range []struct{ name, kind, code, message, logs string }{
 		{"python", kind.Python, "def setup():\n    raise ValueError('no weights')\ndef main(a): pass\n", "setup: ValueError: no weights", "line 2, in setup"},
-		{"python exit", kind.Python, "import sys\ndef setup():\n    sys.exit(3)\ndef main(a): pass\n", "setup: SystemExit: 3", "line 3, in setup"},
+		{"python exit", kind.Python, "import sys\ndef setup():\n    sys.exit(3)\ndef main(a): pass\n", "setup: SystemExit: 3; the code ends its process while it is loaded", "line 3, in setup"},
 		{"python async", kind.Python, "async def setup():\n    raise ValueError('no weights')\ndef main(a): pass\n", "setup: ValueError: no weights", "line 2, in setup"},
 		{"node", kind.NodeJS, "function setup() { throw new Error('no weights') }\nfunction main() {}\n", "setup: Error: no weights", "index.cjs:1"},
 		{"node async", kind.NodeJS, "exports.setup = async () => { throw new Error('no weights') }\nexports.main = () => {}\n", "setup: Error: no weights", "index.cjs:1"},

@@ -31,13 +31,12 @@ var errNoAck = errors.New("no ack in time")
 const ackGrace = time.Second
 
 // awaitAck reads the ack. When its time or ctx is over it kills the process,
-// which ends the reading. Of an executable that may not send one it waits for
-// ackGrace.
-func (w *Worker) awaitAck(ctx context.Context, timeout time.Duration, mayNotAck bool) (ack, error) {
+// which ends the reading. Of a command that may not send one it waits for ackGrace.
+func (w *Worker) awaitAck(ctx context.Context, timeout time.Duration, cmd kind.Command) (ack, error) {
 	timed, cancel := context.WithTimeoutCause(ctx, timeout, errNoAck)
 	defer cancel()
 	defer context.AfterFunc(timed, w.proc.Kill)()
-	if mayNotAck {
+	if cmd.MayNotAck {
 		w.proc.Result.SetReadDeadline(time.Now().Add(ackGrace))
 		defer w.proc.Result.SetReadDeadline(time.Time{})
 	}
@@ -51,17 +50,20 @@ func (w *Worker) awaitAck(ctx context.Context, timeout time.Duration, mayNotAck 
 	case errors.Is(context.Cause(timed), errNoAck):
 		return ack{}, initFailed("the function was not ready in time: no ack within %v", timeout)
 	case errors.Is(err, errTooLong):
-		return ack{}, initFailed("the first line on file descriptor 3 is longer than an ack can be")
+		return ack{}, initFailed(`the first line on file descriptor 3 is longer than the ack {"ok":true}; %s`, ackAdvice)
 	case err != nil:
-		return ack{}, w.endedEarly()
+		return ack{}, w.endedEarly(cmd)
 	}
 	return parseAck(line)
 }
 
+// ackAdvice is for the author of an executable.
+const ackAdvice = `an executable first writes that line, and then one for each run`
+
 func parseAck(line []byte) (ack, error) {
 	var a ack
 	if err := json.Unmarshal(line, &a); err != nil {
-		return ack{}, initFailed(`the first line on file descriptor 3 is not the ack {"ok":true}, but %.100q`, line)
+		return ack{}, initFailed(`the first line on file descriptor 3 is not the ack {"ok":true}, but %.100q; %s`, line, ackAdvice)
 	}
 	if !a.OK {
 		if a.Error == "" {
@@ -81,10 +83,15 @@ func (w *Worker) isLateAck(line []byte) bool {
 	return mayBe && json.Compact(&compact, line) == nil && compact.String() == `{"ok":true}`
 }
 
-func (w *Worker) endedEarly() error {
+// endedEarly says why there is no ack.
+func (w *Worker) endedEarly(cmd kind.Command) error {
 	select {
 	case <-w.proc.Done():
-		return initFailed("the function's process %s before it was ready", w.proc.Exit().Words())
+		exit := w.proc.Exit()
+		if cmd.MayNotAck && exit.Signal == 0 && exit.Failure == "" {
+			return initFailed("the function's process %s before it was ready; an executable must go on, and answer each line of its input with one on file descriptor 3", exit.Words())
+		}
+		return initFailed("the function's process %s before it was ready", exit.Words())
 	case <-time.After(exitGrace):
 		return initFailed("the function's process closed file descriptor 3 before it was ready")
 	}

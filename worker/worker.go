@@ -71,7 +71,7 @@ func Start(ctx context.Context, cfg Config) (*Worker, error) {
 		proc.Close()
 		return nil, function.Errorf(function.CodeInternal, "starting a worker: %v", err)
 	}
-	ack, err := w.awaitAck(ctx, cfg.StartTimeout, cfg.Command.MayNotAck)
+	ack, err := w.awaitAck(ctx, cfg.StartTimeout, cfg.Command)
 	if err != nil {
 		return nil, w.failStart(err, cfg.Command)
 	}
