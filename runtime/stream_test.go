@@ -59,7 +59,7 @@ func TestStreams(t *testing.T) {
 		{"answer", answering(whole, `31`, `3{"result":{"a":1}}`), 200, "data: 1\n\nevent: result\ndata: {\"result\":{\"a\":1}}\n\n" + end("ok", 2), "1\n{\"result\":{\"a\":1}}\n"},
 		{"application error", answering(whole, `31`, `3{"error":"no"}`), 200, "data: 1\n\nevent: error\ndata: {\"error\":\"no\"}\n\n" + end("application_error", 2), "1\n{\"error\":\"no\"}\n"},
 		{"crashed", answering(streamed(function.OutcomeCrashed, "It exited."), `31`), 200,
-			"data: 1\n\nevent: error\ndata: {\"error\":\"The action ended without an answer. It exited.\"}\n\n" + plainEnd("crashed", 1), "1\n{\"error\":\"The action ended without an answer. It exited.\"}\n"},
+			"data: 1\n\nevent: error\ndata: {\"error\":\"The action ended: It exited.\"}\n\n" + plainEnd("crashed", 1), "1\n{\"error\":\"The action ended: It exited.\"}\n"},
 		{"crashed before", answering(streamed(function.OutcomeCrashed, "")), 502, `{"error":"The action ended without an answer."}`, `{"error":"The action ended without an answer."}`},
 		{"refused", refusing(function.CodeNoCapacity, "no GPU"), 502, `{"error":"The action could not run: no GPU"}`, `{"error":"The action could not run: no GPU"}`},
 		{"plain text", answering(okSummary(), `3"a"`), 200, "data: \"a\"\n\nevent: error\ndata: " + notDictionary + "\n\n" + plainEnd("developer_error", 1), "\"a\"\n" + notDictionary + "\n"},
