@@ -114,7 +114,7 @@ func (h *hosts) close() {
 		c.Close()
 	}
 	if h.here != nil {
-		closeInTime(h.log, "the function's workers", h.here.Close)
+		closeWithin(workerTimeout, h.log, "the function's workers", h.here.Close)
 		h.machine.close()
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -34,6 +35,7 @@ A function whose main says @ runs elsewhere (client mode), any other runs here.
   WHISKAWAY_BALANCER     the balancer's URL, for targets that are labels: main@gpu
   WHISKAWAY_TOKEN        its client token, or WHISKAWAY_TOKEN_FILE, a file that holds it
   WHISKAWAY_TOKENS_FILE  lines "host token", for targets that are hosts: main@gpu.example.com
+  WHISKAWAY_LEASE        how long a function stays that this runtime no longer asks for (60s)
   WHISKAWAY_KIND         the functions' kind: python:3, nodejs:20 or native
 
 Of OpenServerless's variables, OW_ACTIVATE_PROXY_CLIENT=1 changes nothing (client
@@ -76,20 +78,39 @@ func (c *runtimeCommand) run(ctx context.Context, out io.Writer) error {
 }
 
 func (c *runtimeCommand) serve(ctx context.Context, l net.Listener, h *hosts, dir string, log *slog.Logger) error {
+	lease, err := leaseFrom(os.Getenv("WHISKAWAY_LEASE"))
+	if err != nil {
+		return err
+	}
 	r := runtime.New(runtime.Config{
 		Local: h.local, Remote: h.remote, Kind: os.Getenv("WHISKAWAY_KIND"), Dir: filepath.Join(dir, "code"),
-		APIHost: os.Getenv("__OW_API_HOST"), AllowConcurrent: h.concurrent, Stdout: os.Stdout, Stderr: os.Stderr, Log: log})
-	defer closeInTime(log, "the function", r.Close)
+		APIHost: os.Getenv("__OW_API_HOST"), LeaseTTL: lease, AllowConcurrent: h.concurrent, Stdout: os.Stdout, Stderr: os.Stderr, Log: log})
+	defer closeWithin(leaseTimeout, log, "the function", r.Close)
 	g, ctx := errgroup.WithContext(ctx)
 	if err := servePprof(g, ctx, c.pprof); err != nil {
 		return err
 	}
-	face := wire.Server{Handler: r.Handler(), Grace: requestGrace, Log: log}
+	face := wire.Server{Handler: r.Handler(), Grace: runtimeGrace, Log: log}
 	g.Go(func() error { return face.Serve(ctx, l) })
 	if err := tellReady(os.Getenv("WHISKAWAY_READY_FD"), l.Addr().String()); err != nil {
 		return err
 	}
-	return g.Wait()
+	return waitWithin(ctx, runtimeGrace+runtimeCut, g.Wait)
+}
+
+// The lease's time to live is bounded as servers bound it.
+const minLease, maxLease = time.Second, time.Hour
+
+// leaseFrom reads WHISKAWAY_LEASE; 0 means the default.
+func leaseFrom(value string) (time.Duration, error) {
+	if value == "" {
+		return 0, nil
+	}
+	ttl, err := time.ParseDuration(value)
+	if err != nil || ttl < minLease || ttl > maxLease {
+		return 0, fmt.Errorf("WHISKAWAY_LEASE=%q is not a time from %v to %v, such as 60s or 5m", value, minLease, maxLease)
+	}
+	return ttl, nil
 }
 
 // runtimeLogger logs only when the operator debugs: a container's stdout and
