@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/whiskaway/whiskaway/function"
 )
 
 const (
@@ -25,6 +27,9 @@ type Server struct {
 	TLS *tls.Config
 	// Grace is how long requests under way may take at the end; then they are cut.
 	Grace time.Duration
+	// Last is how long they may take after Grace when their contexts were told,
+	// for a last answer; 0: they are cut at once.
+	Last time.Duration
 	// OnShutdown is called when the end begins, to end what would never end
 	// itself: Handler.StopWatches.
 	OnShutdown func()
@@ -40,7 +45,10 @@ type Server struct {
 // has. It closes ln. The error is nil when ctx ended it.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	var conns sync.WaitGroup // serving goroutines of net/http
+	base, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
 	server := s.httpServer(&conns)
+	server.BaseContext = func(net.Listener) context.Context { return base }
 	if s.TLS != nil {
 		ln = tls.NewListener(ln, s.TLS)
 	}
@@ -49,7 +57,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	var err error
 	select {
 	case <-ctx.Done():
-		s.shutdown(server)
+		s.shutdown(server, cancel)
 		<-failed
 	case err = <-failed:
 		server.Close()
@@ -92,13 +100,21 @@ func countConn(conns *sync.WaitGroup, state http.ConnState) {
 	}
 }
 
-func (s *Server) shutdown(server *http.Server) {
+func (s *Server) shutdown(server *http.Server, cancel context.CancelCauseFunc) {
 	if s.OnShutdown != nil {
 		s.OnShutdown()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.Grace)
-	defer cancel()
-	if server.Shutdown(ctx) != nil {
+	if shutdownWithin(server, s.Grace) == nil {
+		return
+	}
+	cancel(function.Errorf(function.CodeDraining, "This program was told to stop, and the request did not end within %v.", s.Grace))
+	if s.Last == 0 || shutdownWithin(server, s.Last) != nil {
 		server.Close()
 	}
+}
+
+func shutdownWithin(server *http.Server, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	return server.Shutdown(ctx)
 }

@@ -22,12 +22,12 @@ const closeTimeout = 10 * time.Second
 // requestGrace is how long requests under way may go on when we are to stop.
 const requestGrace = 5 * time.Second
 
-// A container has 30 s from Kubernetes between SIGTERM and SIGKILL. These add up
-// to 24 s, whatever hangs: the runs under way, what they do after they were cut,
-// the lease, and the workers of a function that runs here.
+// A container has 30 s from Kubernetes between SIGTERM and SIGKILL. With a second
+// for what hangs these add up to 25 s: the runs under way, their last answer when
+// they were cancelled, the lease, and the workers of a function that runs here.
 const (
-	runtimeGrace  = 14 * time.Second
-	runtimeCut    = 2 * time.Second
+	runtimeGrace  = 13 * time.Second
+	runtimeLast   = 3 * time.Second
 	leaseTimeout  = 4 * time.Second
 	workerTimeout = 4 * time.Second
 )

@@ -90,12 +90,12 @@ func (c *runtimeCommand) serve(ctx context.Context, l net.Listener, h *hosts, di
 	if err := servePprof(g, ctx, c.pprof); err != nil {
 		return err
 	}
-	face := wire.Server{Handler: r.Handler(), Grace: runtimeGrace, Log: log}
+	face := wire.Server{Handler: r.Handler(), Grace: runtimeGrace, Last: runtimeLast, Log: log}
 	g.Go(func() error { return face.Serve(ctx, l) })
 	if err := tellReady(os.Getenv("WHISKAWAY_READY_FD"), l.Addr().String()); err != nil {
 		return err
 	}
-	return waitWithin(ctx, runtimeGrace+runtimeCut, g.Wait)
+	return waitWithin(ctx, runtimeGrace+runtimeLast+time.Second, g.Wait)
 }
 
 // The lease's time to live is bounded as servers bound it.
