@@ -151,7 +151,7 @@ func TestAlwaysTrue5ClientFrozenAgainAndAgain(t *testing.T) {
 // connections, without a word. No run is written into one of them.
 func TestAlwaysTrue1And5ThawedClientUsesNewConnections(t *testing.T) {
 	onBothStages(t, func(t *testing.T, direct bool) {
-		s := newStage(t, direct, 1)
+		s := newProxiedStage(t, direct)
 		c := s.client("f", many, "WHISKAWAY_LEASE=3s")
 		pid := c.cmd.Process.Pid
 		for range rounds(1, 30) {

@@ -23,7 +23,7 @@ import (
 )
 
 // A stage is what stands behind clients: a balancer with servers that dial home,
-// or one server that clients reach directly. Proxies stand on the lines.
+// or one server that clients reach directly.
 type stage struct {
 	t       *testing.T
 	direct  bool
@@ -36,12 +36,14 @@ type stage struct {
 
 	balancer    *process // nil: direct
 	servers     []*process
-	front, back *cutProxy // before the balancer: for clients, for servers
+	proxied     bool
+	front, back *cutProxy // before the address, if proxied: for clients, for servers
 	runs        atomic.Int64
 }
 
 // onBothStages runs the test with a balancer and without.
 func onBothStages(t *testing.T, test func(t *testing.T, direct bool)) {
+	t.Parallel()
 	for name, direct := range map[string]bool{"balancer": false, "direct": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -53,26 +55,50 @@ func onBothStages(t *testing.T, test func(t *testing.T, direct bool)) {
 // newStage starts all of it. args are further ones of the servers.
 func newStage(t *testing.T, direct bool, servers int, args ...string) *stage {
 	t.Helper()
-	s := &stage{t: t, direct: direct, address: ownLoopback() + ":0", token: testToken, share: shared(t),
-		servers: make([]*process, servers)}
+	s := &stage{t: t, direct: direct}
+	s.open(servers, args...)
+	return s
+}
+
+// newProxiedStage is newStage with proxies on all lines.
+func newProxiedStage(t *testing.T, direct bool, args ...string) *stage {
+	t.Helper()
+	s := &stage{t: t, direct: direct, proxied: true}
+	s.open(1, args...)
+	return s
+}
+
+func (s *stage) open(servers int, args ...string) {
+	s.t.Helper()
+	s.address, s.token, s.share = ownLoopback()+":0", testToken, shared(s.t)
+	s.servers = make([]*process, servers)
 	s.args = append([]string{"--label", "box", "--share", s.share}, args...)
 	for _, name := range []string{"ran", "cut", "starts"} {
 		s.makeNotes(name)
 	}
-	for range servers {
-		s.dirs = append(s.dirs, t.TempDir())
-	}
-	if !direct {
-		s.home = t.TempDir()
+	if !s.direct {
+		s.home = s.t.TempDir()
 		s.startBalancer()
-		s.token = readToken(t, s.home, "client")
-		s.back = startCutProxy(t, s.address)
+		s.token = readToken(s.t, s.home, "client")
+		if s.proxied {
+			s.back = startCutProxy(s.t, s.address)
+		}
 	}
 	for i := range servers {
+		s.dirs = append(s.dirs, s.t.TempDir())
 		s.startServer(i)
 	}
-	s.front = startCutProxy(t, s.address)
-	return s
+	if s.proxied {
+		s.front = startCutProxy(s.t, s.address)
+	}
+}
+
+// via is the URL behind which the address is: the proxy's if there is one.
+func (s *stage) via(p *cutProxy) string {
+	if p != nil {
+		return "http://" + p.address
+	}
+	return "http://" + s.address
 }
 
 // ownLoopback is an address of this machine that nobody else uses, so that a
@@ -121,9 +147,24 @@ func (s *stage) startServer(i int) {
 		s.address = strings.TrimPrefix(s.servers[i].waitFor(`server listening on (\S+)`), "http://")
 		return
 	}
-	args = append(args, "--balancer", "http://"+s.back.address, "--token", readToken(s.t, s.home, "join"))
+	args = append(args, "--balancer", s.via(s.back), "--token", readToken(s.t, s.home, "join"))
 	s.servers[i] = start(s.t, nil, nil, args...)
 	s.servers[i].waitFor("joined")
+	s.awaitOffers(i)
+}
+
+// awaitOffers waits until the balancer has noted, should it be killed, that the
+// ith server was there.
+func (s *stage) awaitOffers(i int) {
+	s.t.Helper()
+	id, err := os.ReadFile(filepath.Join(s.dirs[i], "id"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	eventually(s.t, "the balancer notes the server", func() bool {
+		b, _ := os.ReadFile(filepath.Join(s.home, "balancer", "offers.json"))
+		return strings.Contains(string(b), strings.TrimSpace(string(id)))
+	})
 }
 
 // status is that of the balancer or of the only server.
@@ -227,8 +268,7 @@ func (a answered) String() string {
 // newClient starts a client without a function.
 func (s *stage) newClient(env ...string) *client {
 	s.t.Helper()
-	url := "http://" + s.front.address
-	env = append([]string{"WHISKAWAY_KIND=python:3", "WHISKAWAY_BALANCER=" + url, "WHISKAWAY_TOKEN=" + s.token,
+	env = append([]string{"WHISKAWAY_KIND=python:3", "WHISKAWAY_BALANCER=" + s.via(s.front), "WHISKAWAY_TOKEN=" + s.token,
 		"__OW_ALLOW_CONCURRENT=true", "TMPDIR=" + s.t.TempDir()}, env...)
 	c := &client{container: startRuntime(s.t, env...), s: s}
 	c.http = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}} // as OpenWhisk does
@@ -279,7 +319,7 @@ func (c *client) run(ctx context.Context, args string, limit time.Duration) answ
 	return a
 }
 
-// at once begins n runs, and returns what gives their endings.
+// atOnce begins n runs, and returns what gives their endings.
 func (c *client) atOnce(n int, args string, limit time.Duration) func() []answered {
 	all := make([]answered, n)
 	var runs sync.WaitGroup
