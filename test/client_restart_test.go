@@ -25,7 +25,7 @@ func TestAlwaysTrue1And6ServerKilledUnderClients(t *testing.T) {
 		}
 		c.progress(40)
 		end()
-		c.wantLost(16 * n)
+		c.wantLost(2 * 16 * n)
 		if got := len(s.notes("starts")); got > 1+n {
 			t.Errorf("the function was started %d times after %d restarts", got, n)
 		}
@@ -83,7 +83,7 @@ func TestAlwaysTrue1And6OneOfTwoServersGoes(t *testing.T) {
 			}
 			end()
 			if kill {
-				c.wantLost(16 * n)
+				c.wantLost(2 * 16 * n)
 			} else {
 				c.wantLost(0)
 			}
@@ -141,7 +141,7 @@ func TestAlwaysTrue1And6BalancerRestartsUnderClients(t *testing.T) {
 			}
 			c.progress(40)
 			end()
-			c.wantLost(16 * n)
+			c.wantLost(2 * 16 * n)
 			if got := len(s.notes("starts")); got > 2*(1+n) {
 				t.Errorf("the function was started %d times on two servers after %d restarts", got, n)
 			}

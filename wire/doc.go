@@ -17,5 +17,7 @@
 //     answer was not read to its end, as it should be, is closed.
 //   - Bodies pass untouched; nobody parses them.
 //   - Whoever may keep a connection idle closes it before the other side does.
+//   - Where one connection passes nothing on any more, the idle ones beside it
+//     are not trusted either.
 //   - Every goroutine has an owner that waits for it in Close, or before it returns.
 package wire

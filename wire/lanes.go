@@ -76,6 +76,7 @@ func (p *lanes) next(ctx context.Context, deadline time.Time) (*lane, error) {
 		l := p.idle[last]
 		p.idle[last], p.idle = nil, p.idle[:last]
 		p.mu.Unlock()
+		l.waitedFor = false
 		return l, nil
 	}
 	if p.closed {
@@ -98,6 +99,9 @@ func (p *lanes) next(ctx context.Context, deadline time.Time) (*lane, error) {
 func (p *lanes) wait(ctx context.Context, w *waiter) (*lane, error) {
 	select {
 	case o := <-w.got:
+		if o.lane != nil {
+			o.lane.waitedFor = true
+		}
 		return o.lane, o.err
 	case <-ctx.Done():
 	}

@@ -70,6 +70,42 @@ func TestHostThatNeverEndsARunIsLostAfterItsTimeLimit(t *testing.T) {
 	})
 }
 
+// The time that a run waits for a connection is part of its limit.
+func TestRunThatWaitedForAConnectionHasLessTime(t *testing.T) {
+	for took, want := range map[time.Duration]string{0: "10000", 9200 * time.Millisecond: "00800", 10 * time.Second: ""} {
+		synctest.Test(t, func(t *testing.T) {
+			asked := make(chan string, 1)
+			c, err := NewClient(ClientConfig{URL: "http://127.0.0.1:1", DialContext: func(context.Context, string, string) (net.Conn, error) {
+				time.Sleep(took)
+				near, far := net.Pipe()
+				go func() {
+					defer far.Close()
+					if r, err := http.ReadRequest(bufio.NewReader(far)); err == nil {
+						asked <- r.Header.Get(headerTimeout)
+					}
+				}()
+				return near, nil
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			act := activation("{}")
+			act.Timeout = 10 * time.Second
+			sum, err := c.Run(t.Context(), function.ID{}, testClaim, act, &recorder{})
+			if want == "" {
+				if function.CodeOf(err) != function.CodeTimeout || len(asked) != 0 {
+					t.Errorf("after its time: %+v, %v", sum, err)
+				}
+				return
+			}
+			if got := <-asked; err != nil || got != want {
+				t.Errorf("after %v it was sent with %q, want %q (%v)", took, got, want, err)
+			}
+		})
+	}
+}
+
 // flushes is a ResponseWriter that keeps what was flushed, and when.
 type flushes struct {
 	header  http.Header
