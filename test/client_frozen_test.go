@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -173,4 +174,30 @@ func TestAlwaysTrue1And5ThawedClientUsesNewConnections(t *testing.T) {
 		}
 		s.audit(c)
 	})
+}
+
+// A function that runs in the container itself stays warm, however long that is frozen.
+func TestLocalFunctionStaysWarmWhenFrozen(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, true, 1) // for its notes
+	c := s.newClient("WHISKAWAY_LEASE=1s", "__OW_ALLOW_CONCURRENT=false") // so it has one process
+	code := strings.ReplaceAll(counted, "SHARE", s.share)
+	if status, body := c.post("/init", initBody("main", code, nil)); status != 200 {
+		t.Fatalf("/init: %d %s", status, body)
+	}
+	for range rounds(1, 20) {
+		c.mustRun()
+		must(t, c.signal(syscall.SIGSTOP))
+		time.Sleep(1500 * time.Millisecond) // longer than the lease
+		must(t, c.signal(syscall.SIGCONT))
+		for _, a := range c.atOnce(16, `{}`, 0)() {
+			if !a.ok(t) {
+				t.Errorf("after the thaw: %v", a)
+			}
+		}
+	}
+	if n := len(s.notes("starts")); n != 1 {
+		t.Errorf("the function was started %d times", n)
+	}
+	s.audit(c)
 }

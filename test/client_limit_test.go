@@ -149,3 +149,32 @@ func TestAlwaysTrue1ClientsOfADrainingServer(t *testing.T) {
 	}
 	s.audit(warm, fresh)
 }
+
+// A host that is too busy to run in time says so at once: the platform is told to
+// try elsewhere, and what it was told so about never runs.
+func TestAlwaysTrue1And7ClientsOfABusyServer(t *testing.T) {
+	onBothStages(t, func(t *testing.T, direct bool) {
+		s := newStage(t, direct, 1)
+		c := s.client("f", "&workers=1")
+		for range 5 { // the server learns how long they take
+			if a := c.run(t.Context(), `{"sleep":0.5}`, 0); !a.ok(t) {
+				t.Fatal(a)
+			}
+		}
+		told := 0
+		for range rounds(1, 20) {
+			for _, a := range c.atOnce(16, `{"sleep":0.5}`, 2*time.Second)() {
+				switch {
+				case a.status == http.StatusServiceUnavailable:
+					told++
+				case !a.ok(t) && a.status != http.StatusBadGateway:
+					t.Errorf("it could not run in time: %v", a)
+				}
+			}
+		}
+		if told == 0 {
+			t.Error("nobody was told to try elsewhere")
+		}
+		s.audit(c)
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/whiskaway/whiskaway/function"
 	"github.com/whiskaway/whiskaway/sandbox"
@@ -27,6 +28,9 @@ type hosts struct {
 	clients map[string]*wire.Client // by URL
 }
 
+// asLongAsTheContainer is longer than any container lives.
+const asLongAsTheContainer = 10 * 365 * 24 * time.Hour
+
 // local returns the Host over this machine's workers. Its data are in the
 // runtime's own temporary directory: a container keeps nothing.
 func (h *hosts) local(ctx context.Context) (function.Host, error) {
@@ -40,6 +44,8 @@ func (h *hosts) local(ctx context.Context) (function.Host, error) {
 		sandbox: cmp.Or(os.Getenv("WHISKAWAY_SANDBOX"), string(sandbox.LevelProcess)),
 		memory:  cmp.Or(os.Getenv("WHISKAWAY_MEMORY"), "80%"),
 		network: string(sandbox.NetworkHost), disk: "10g", cache: "50g",
+		// A container that was frozen, or idle, for long still has its function warm.
+		idle: asLongAsTheContainer, grace: asLongAsTheContainer,
 	}
 	m, err := findOut(ctx, h.log, flags, h.dir)
 	if err != nil {
