@@ -179,7 +179,7 @@ func TestAlwaysTrue1And5ThawedClientUsesNewConnections(t *testing.T) {
 // A function that runs in the container itself stays warm, however long that is frozen.
 func TestLocalFunctionStaysWarmWhenFrozen(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, true, 1) // for its notes
+	s := newStage(t, true, 1)                                             // for its notes
 	c := s.newClient("WHISKAWAY_LEASE=1s", "__OW_ALLOW_CONCURRENT=false") // so it has one process
 	code := strings.ReplaceAll(counted, "SHARE", s.share)
 	if status, body := c.post("/init", initBody("main", code, nil)); status != 200 {

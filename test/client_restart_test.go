@@ -1,7 +1,9 @@
 package test
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -175,6 +177,81 @@ func TestAlwaysTrue6BalancerKilledBetweenRuns(t *testing.T) {
 		if got := len(s.notes("starts")) - starts; got > 1 {
 			t.Errorf("the function was started %d more times", got)
 		}
+	}
+	s.audit(c)
+}
+
+// One of two servers hangs under load: what it has is lost when it has been
+// silent for long enough, the other one goes on, and after that it is back.
+func TestAlwaysTrue1And7OneOfTwoServersHangs(t *testing.T) {
+	if !slow() {
+		t.Skip("a server is taken for dead after 10 s; set WHISKAWAY_SLOW=1")
+	}
+	t.Parallel()
+	s := newStage(t, false, 2)
+	c := s.client("f", many)
+	lost := 0
+	for i := range 4 {
+		file := fmt.Sprint("go", i)
+		before := len(s.notes("ran"))
+		ended := c.atOnce(16, fmt.Sprintf(`{"wait":%q}`, file), 0)
+		s.started(before + 16)
+		hangs, has := s.busiest(t)
+		must(t, func() error { return hangs.cmd.Process.Signal(syscall.SIGSTOP) })
+		eventually(t, "the balancer lets the server go", func() bool { return len(s.status().Servers) == 1 })
+		c.mustRun()
+		lost += has
+		eventually(t, "what it had is lost", func() bool { return len(c.failures()) == lost })
+		s.let(file)
+		ended()
+		must(t, func() error { return hangs.cmd.Process.Signal(syscall.SIGCONT) })
+		eventually(t, "the server is back", func() bool { return len(s.status().Servers) == 2 })
+	}
+	c.wantLost(lost)
+	s.audit(c)
+}
+
+// busiest waits until the status tells where 16 runs are, and returns the server
+// that has the most of them.
+func (s *stage) busiest(t *testing.T) (busiest *process, has int) {
+	t.Helper()
+	eventually(t, "the status tells where the runs are", func() bool {
+		all := 0
+		has = 0
+		for _, v := range s.status().Servers {
+			all += v.Running
+			has = max(has, v.Running)
+		}
+		return all == 16
+	})
+	for _, v := range s.status().Servers {
+		for i, p := range s.servers {
+			if v.Running == has && v.Name == fmt.Sprint("box-", i) {
+				busiest = p
+			}
+		}
+	}
+	return busiest, has
+}
+
+// The balancer hangs for longer than a server may be silent: nothing is lost.
+func TestAlwaysTrue6BalancerHangs(t *testing.T) {
+	if !slow() {
+		t.Skip("takes 15 s; set WHISKAWAY_SLOW=1")
+	}
+	t.Parallel()
+	s := newStage(t, false, 1)
+	c := s.client("f", many)
+	end := c.callers(16, `{"sleep":0.01}`)
+	c.progress(40)
+	must(t, func() error { return s.balancer.cmd.Process.Signal(syscall.SIGSTOP) })
+	time.Sleep(15 * time.Second)
+	must(t, func() error { return s.balancer.cmd.Process.Signal(syscall.SIGCONT) })
+	c.progress(40)
+	end()
+	c.wantLost(0)
+	if n := len(s.notes("starts")); n != 1 {
+		t.Errorf("the function was started %d times", n)
 	}
 	s.audit(c)
 }
