@@ -61,10 +61,27 @@ type sleepyHost struct {
 	said        []string // what it was asked, in order
 }
 
-func (h *sleepyHost) Reconnect() { h.reconnected++; h.said = append(h.said, "reconnect") }
+func (h *sleepyHost) Reconnect() {
+	h.say("reconnect")
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.reconnected++
+}
+
+func (h *sleepyHost) say(what string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.said = append(h.said, what)
+}
+
+func (h *sleepyHost) renewals() (reconnected, renewed int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.reconnected, len(h.renewed)
+}
 
 func (h *sleepyHost) Renew(ctx context.Context, id function.ID, claim function.Claim, ttl time.Duration) error {
-	h.said = append(h.said, "renew")
+	h.say("renew")
 	time.Sleep(time.Second) // so that the other runs come meanwhile
 	return h.fakeHost.Renew(ctx, id, claim, ttl)
 }
@@ -77,9 +94,7 @@ func TestThawRenewsBeforeRuns(t *testing.T) {
 		b, end := boundTo(t, host)
 		host.grant(*b.id.Load(), "l")
 		host.onRun = func(context.Context, *function.Activation, function.Output) (function.Summary, error) {
-			host.mu.Lock()
-			defer host.mu.Unlock()
-			host.said = append(host.said, "run")
+			host.say("run")
 			return okSummary(), nil
 		}
 		run := func(deadline time.Time) {
@@ -89,7 +104,7 @@ func TestThawRenewsBeforeRuns(t *testing.T) {
 			}
 		}
 		run(time.Now().Add(time.Minute))
-		if host.reconnected != 0 {
+		if reconnected, _ := host.renewals(); reconnected != 0 {
 			t.Error("it reconnected without need")
 		}
 		b.beat.Add(-int64(31 * time.Second)) // as if keepLease had missed a beat: no goroutine of a bubble can be frozen
@@ -118,13 +133,13 @@ func TestThawWithoutRuns(t *testing.T) {
 			b.beat.Add(int64(gap))
 			time.Sleep(22 * time.Second)
 			synctest.Wait()
-			if host.reconnected != 1 || len(host.renewed) != 1 {
-				t.Errorf("%d reconnects, %d renewals", host.reconnected, len(host.renewed))
+			if reconnected, renewed := host.renewals(); reconnected != 1 || renewed != 1 {
+				t.Errorf("%d reconnects, %d renewals", reconnected, renewed)
 			}
 			time.Sleep(40 * time.Second) // all is well again
 			synctest.Wait()
-			if host.reconnected != 1 || len(host.renewed) != 3 {
-				t.Errorf("later: %d reconnects, %d renewals", host.reconnected, len(host.renewed))
+			if reconnected, renewed := host.renewals(); reconnected != 1 || renewed != 3 {
+				t.Errorf("later: %d reconnects, %d renewals", reconnected, renewed)
 			}
 			end()
 			if err := b.stop(t.Context()); err != nil {
