@@ -4,10 +4,10 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 BIN     := bin/whiskaway
 export CGO_ENABLED ?= 0
 
-.PHONY: help build build-nvml demo test test-slow bench lint setup clean
+.PHONY: help build build-nvml images demo test test-slow test-docker bench lint setup clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-11s %s\n", $$1, $$2}'
 
 build: ## build the one binary, bin/whiskaway (static, no cgo)
 	@echo "building $(BIN); the first time this takes a minute or two"
@@ -28,6 +28,13 @@ test-slow: ## the tests of `make test` with their hundreds of rounds in full
 	@scripts/setup test
 	@$(MAKE) --no-print-directory build
 	CGO_ENABLED=1 WHISKAWAY_SLOW=1 $(GO) test -race -timeout 60m ./...
+
+images: ## build the container images of docker/images with DOCKER (docker); see docker/README.md
+	@docker/build
+
+test-docker: ## build the images with a Docker engine in namespaces of its own, run and call them (root on Debian)
+	@scripts/setup docker
+	CGO_ENABLED=1 WHISKAWAY_DOCKER=1 $(GO) test -race -count=1 -v ./test/docker
 
 build-nvml: ## the binary that asks the GPU driver itself, by NVML; not static
 	$(GO) build -trimpath -tags nvml -ldflags "-X main.version=$(VERSION)" -o $(BIN)-nvml ./cmd/whiskaway

@@ -146,7 +146,9 @@ func (b *Balancer) noPlace(q *request, dec decision, now time.Time) (*wait, erro
 		full.RetryAfter = time.Second
 		return nil, full
 	case nobody:
-		return &wait{refused: b.refusal()}, nil
+		if until = b.firstReports(now); until.IsZero() {
+			return &wait{refused: b.refusal()}, nil
+		}
 	case exhausted:
 		if !passing(q.last) || !now.Before(q.begin.Add(b.cfg.LabelGrace)) {
 			return nil, q.last
@@ -161,6 +163,17 @@ func (b *Balancer) noPlace(q *request, dec decision, now time.Time) (*wait, erro
 	}
 	b.waiters++ // await takes it back
 	return &wait{changed: b.offers.wait(), until: until}, nil
+}
+
+// firstReports is how long members that have just joined may take to say what they offer; zero
+// when there are none. Who has seen a server join may count on it. It wants the lock.
+func (b *Balancer) firstReports(now time.Time) (until time.Time) {
+	for _, m := range b.members {
+		if last := m.since.Add(2 * function.StatusInterval); m.reports == 0 && now.Before(last) && last.After(until) {
+			until = last
+		}
+	}
+	return until
 }
 
 // await waits until what is offered has changed, or w.until.

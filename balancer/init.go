@@ -20,8 +20,8 @@ func (b *Balancer) Init(ctx context.Context, spec function.Spec, lease function.
 	if lease.ID == "" {
 		return function.ID{}, function.Errorf(function.CodeBadRequest, "the lease has no id")
 	}
-	if !b.code.Has(spec.Namespace, spec.Code) {
-		return function.ID{}, function.Errorf(function.CodeCodeMissing, "the code of %s is not here; upload it first", spec.FullName())
+	if err := b.awaitCode(ctx, spec); err != nil {
+		return function.ID{}, err
 	}
 	f, err := b.beginInit(spec, lease)
 	if err != nil {
@@ -39,6 +39,19 @@ func (b *Balancer) Init(ctx context.Context, spec function.Spec, lease function.
 		return function.ID{}, err
 	}
 	return f.id, nil
+}
+
+// awaitCode waits for code that another client of the namespace is sending, until
+// ctx or the balancer ends.
+func (b *Balancer) awaitCode(ctx context.Context, spec function.Spec) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(b.ctx, cancel)()
+	err := b.code.Await(ctx, spec.Namespace, spec.Code)
+	if err != nil && b.ctx.Err() != nil {
+		return errClosing()
+	}
+	return err
 }
 
 // tryInit is one try to have the function somewhere.

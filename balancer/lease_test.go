@@ -182,3 +182,89 @@ func TestSpecsAreBounded(t *testing.T) {
 		t.Errorf("%d functions are remembered", n)
 	}
 }
+
+// The first who needs code is asked for it; the others of the namespace wait.
+func TestCodeIsAskedForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, Config{})
+		h := join(t, b, newFake("a", 8))
+		spec := specOf("hello")
+		_, err := b.Init(t.Context(), spec, function.Lease{ID: "first"})
+		wantCode(t, err, function.CodeCodeMissing)
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				if _, err := b.Init(t.Context(), spec, function.Lease{ID: function.NewLeaseID()}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		put(t, b, spec)
+		wg.Wait()
+		if n := h.get(func() int { return h.puts }); n != 1 {
+			t.Errorf("the server got the code %d times", n)
+		}
+	})
+}
+
+func TestAWaitForCodeEndsWithTheBalancer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, Config{})
+		spec := specOf("hello")
+		_, err := b.Init(t.Context(), spec, function.Lease{ID: "first"})
+		wantCode(t, err, function.CodeCodeMissing)
+		var waiter sync.WaitGroup
+		waiter.Go(func() {
+			begin := time.Now()
+			_, err := b.Init(t.Context(), spec, function.Lease{ID: "second"})
+			if function.CodeOf(err) != function.CodeDraining || time.Since(begin) != 0 {
+				t.Errorf("%v after %v", err, time.Since(begin))
+			}
+		})
+		synctest.Wait()
+		b.Close(t.Context())
+		waiter.Wait()
+	})
+}
+
+// A server that has joined and has not said yet what it offers is waited for, for
+// a moment.
+func TestInitWaitsForTheFirstReportOfWhoHasJustJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, Config{})
+		spec := specOf("hello")
+		put(t, b, spec)
+		for _, c := range []struct {
+			silent time.Duration // before its first report
+			want   function.Code
+			took   time.Duration
+		}{
+			{time.Second, "", time.Second},
+			{time.Hour, function.CodeNoCapacity, 2 * function.StatusInterval},
+		} {
+			h := newFake("a", 1)
+			h.silent = true
+			ctx, leave := context.WithCancel(t.Context())
+			var member sync.WaitGroup
+			member.Go(func() { b.Join(ctx, Member{ID: h.name, Host: h}) })
+			synctest.Wait()
+			member.Go(func() {
+				select {
+				case <-ctx.Done():
+				case <-time.After(c.silent):
+					h.set(func() { h.silent = false })
+				}
+			})
+			begin := time.Now()
+			_, err := b.Init(t.Context(), spec, function.Lease{ID: "l"})
+			wantCode(t, err, c.want)
+			if took := time.Since(begin); took != c.took {
+				t.Errorf("it took %v, not %v", took, c.took)
+			}
+			leave()
+			member.Wait()
+			time.Sleep(time.Hour) // nobody remembers it
+		}
+	})
+}

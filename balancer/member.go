@@ -29,6 +29,7 @@ type member struct {
 	kick  chan struct{}  // wakes the keeper
 
 	// Guarded:
+	since    time.Time
 	reports  int // how many came
 	gone     bool
 	status   function.Status // the last report; never changed after it came
@@ -82,7 +83,7 @@ func (b *Balancer) Join(ctx context.Context, who Member) error {
 
 // admit makes the membership, and ends an older one with the same ID.
 func (b *Balancer) admit(ctx context.Context, who Member) (*member, error) {
-	m := &member{Member: who, seed: seedOf(who.ID), kick: make(chan struct{}, 1), holders: map[function.ID]*holder{}}
+	m := &member{Member: who, since: time.Now(), seed: seedOf(who.ID), kick: make(chan struct{}, 1), holders: map[function.ID]*holder{}}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closing {

@@ -53,7 +53,7 @@ func parseFlags(args []string) (options, error) {
 	var connections string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.binary, "binary", "bin/whiskaway", "the whiskaway binary to measure")
-	f.IntVar(&o.repeats, "repeats", 3, "how often each measurement is done")
+	f.IntVar(&o.repeats, "repeats", 5, "how often each measurement is done")
 	f.Float64Var(&seconds, "seconds", 1.5, "how long each measurement takes")
 	f.Float64Var(&warm, "warmup", 0.5, "seconds of load before each measurement that do not count")
 	f.StringVar(&connections, "connections", "1,8,64", "numbers of connections, each with one question at a time")

@@ -26,6 +26,7 @@ var setupKinds = []struct {
 	{forwarderName, startForwarder},
 	{"pipe to Python", startPipes},
 	{"local mode", startLocal},
+	{"local mode, one process", startLocalAlone},
 	{"client -> server", startClientServer},
 	{"client -> balancer -> server", startClientBalancerServer},
 	{"whole platform", startPlatform},
@@ -76,7 +77,13 @@ func startForwarder(ctx context.Context, l *lab, s *setup) error {
 	return err
 }
 
+// startLocal announces parallel runs, as a platform does that sends them.
 func startLocal(ctx context.Context, l *lab, s *setup) error {
+	return l.startRuntime(ctx, s, "main", "WHISKAWAY_KIND=python:3", "__OW_ALLOW_CONCURRENT=true")
+}
+
+// startLocalAlone announces nothing: all runs wait for one process.
+func startLocalAlone(ctx context.Context, l *lab, s *setup) error {
 	return l.startRuntime(ctx, s, "main", "WHISKAWAY_KIND=python:3")
 }
 

@@ -69,7 +69,7 @@ func (m *storeModel) put(namespace string, code []byte, how byte) {
 		m.t.Fatal(err)
 	}
 	m.there[modelKey(namespace, digest)] = code
-	if !m.s.Has(namespace, digest) {
+	if !has(m.s, namespace, digest) {
 		m.t.Fatal("what was just put is not there")
 	}
 	m.evicted()
@@ -87,7 +87,7 @@ func (m *storeModel) evicted() {
 			delete(m.there, key)
 			continue
 		}
-		if !m.s.Has(namespace, digest) {
+		if !has(m.s, namespace, digest) {
 			m.t.Fatalf("%q has lost its code, which is there", namespace)
 		}
 		sizes[text] = int64(len(code))

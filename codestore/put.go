@@ -22,13 +22,16 @@ const fullRetry = 5 * time.Second
 // whole store, is CodeTooLarge; CodeBusy says that the store is full of code
 // in use. Also who uploads what is here already must send all of the right
 // bytes: knowing a digest gives no right.
-func (s *Store) Put(ctx context.Context, namespace string, digest function.Digest, code io.Reader) error {
+func (s *Store) Put(ctx context.Context, namespace string, digest function.Digest, code io.Reader) (err error) {
+	coming := s.arrive(wanted{ownerMark(namespace), digest})
+	defer func() { coming.end(err) }()
 	temp, err := os.MkdirTemp(s.dir, tempStart)
 	if err != nil {
 		return function.Errorf(function.CodeInternal, "storing code: %v", err)
 	}
 	defer os.RemoveAll(temp) // nothing is there any more when all went well
-	size, err := s.receive(ctx, filepath.Join(temp, codeFile), digest, code)
+	in := &contextReader{ctx: ctx, r: code, got: coming.got}
+	size, err := s.receive(filepath.Join(temp, codeFile), digest, in)
 	if err != nil {
 		return err
 	}
@@ -36,7 +39,7 @@ func (s *Store) Put(ctx context.Context, namespace string, digest function.Diges
 }
 
 // receive writes code to path and checks it.
-func (s *Store) receive(ctx context.Context, path string, digest function.Digest, code io.Reader) (int64, error) {
+func (s *Store) receive(path string, digest function.Digest, in *contextReader) (int64, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return 0, function.Errorf(function.CodeInternal, "storing code: %v", err)
@@ -44,8 +47,7 @@ func (s *Store) receive(ctx context.Context, path string, digest function.Digest
 	defer f.Close()
 	limit := min(MaxCode, s.maxBytes)
 	hash := sha256.New()
-	in := &contextReader{ctx: ctx, r: io.LimitReader(code, limit+1)}
-	size, err := io.Copy(io.MultiWriter(f, hash), in)
+	size, err := io.Copy(io.MultiWriter(f, hash), io.LimitReader(in, limit+1))
 	switch {
 	case in.err != nil:
 		return 0, cutOff(in.err)
@@ -133,7 +135,8 @@ func (s *Store) own(e *entry, mark string) error {
 type contextReader struct {
 	ctx context.Context
 	r   io.Reader
-	err error // what the reader failed with; nil at the plain end
+	got func(n int) // is told of each piece
+	err error       // what the reader failed with; nil at the plain end
 }
 
 func (c *contextReader) Read(p []byte) (int, error) {
@@ -142,6 +145,7 @@ func (c *contextReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := c.r.Read(p)
+	c.got(n)
 	if err != nil && err != io.EOF {
 		c.err = err
 	}

@@ -28,6 +28,9 @@ type Store struct {
 	entries map[function.Digest]*entry
 	byUse   *list.List // of *entry; the most recently used first
 	bytes   int64      // the sum of all entries' sizes
+
+	expected map[wanted]*expectation
+	waiting  int // callers of Await that wait
 }
 
 // An entry is one code on disk.
@@ -50,7 +53,7 @@ func Open(dir string, maxBytes int64) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("opening the code store: %w", err)
 	}
-	s := &Store{dir: dir, maxBytes: maxBytes, entries: map[function.Digest]*entry{}, byUse: list.New()}
+	s := &Store{dir: dir, maxBytes: maxBytes, entries: map[function.Digest]*entry{}, byUse: list.New(), expected: map[wanted]*expectation{}}
 	if err := s.load(); err != nil {
 		return nil, fmt.Errorf("opening the code store: %w", err)
 	}
@@ -58,14 +61,6 @@ func Open(dir string, maxBytes int64) (*Store, error) {
 	defer s.mu.Unlock()
 	s.evict(0) // the limit may be lower than last time
 	return s, nil
-}
-
-// Has reports whether namespace has uploaded the code, and it is still here.
-func (s *Store) Has(namespace string, digest function.Digest) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := s.entries[digest]
-	return e != nil && e.owners[ownerMark(namespace)]
 }
 
 // insert makes e known, as the most recently used.

@@ -35,6 +35,8 @@ func TestParseMain(t *testing.T) {
 		{main: "main@localhost:8080", name: "main", target: &Target{Host: "https://localhost:8080"}},
 		{main: "main@http://10.0.0.1:8080/path/", name: "main", target: &Target{Host: "http://10.0.0.1:8080/path"}},
 		{main: "main@https://gpu.example.com?memory=8g", name: "main", target: &Target{Host: "https://gpu.example.com", Require: Requirements{Memory: 8 << 30}}},
+		{main: "main@gpu.example.com?protocol=openserverless", name: "main", target: &Target{Host: "https://gpu.example.com", Protocol: ProtocolOpenServerless}},
+		{main: "@http://10.0.0.5:8080&kind=nodejs:20&protocol=whiskaway", name: "main", target: &Target{Host: "http://10.0.0.5:8080", Kind: "nodejs:20", Protocol: ProtocolWhiskaway}},
 		{main: "main@https://[::1]:3234", name: "main", target: &Target{Host: "https://[::1]:3234"}},
 		{main: "main@", err: "nothing follows the @"},
 		{main: "main@gpu&", err: "nothing follows"},
@@ -46,6 +48,10 @@ func TestParseMain(t *testing.T) {
 		{main: "main@gpu&memory=lots", err: "not a size"},
 		{main: "main@gpu&workers=0", err: "from 1 to"},
 		{main: "main@gpu&kind=", err: "kind"},
+		{main: "main@gpu.example.com?protocol=", err: "it is whiskaway or openserverless"},
+		{main: "main@gpu.example.com?protocol=http", err: "it is whiskaway or openserverless"},
+		{main: "main@gpu&protocol=openserverless", err: "belongs to a host"},
+		{main: "main@protocol=whiskaway", err: "belongs to a host"},
 		{main: "main@g pu", err: "letters, digits"},
 	} {
 		name, target, err := ParseMain(c.main)
@@ -69,7 +75,7 @@ func TestParseMainHidesPasswords(t *testing.T) {
 }
 
 func FuzzParseMain(f *testing.F) {
-	for _, s := range []string{"main", "@gpu", "f@a.b:1?x=y&memory=1g", "f@http://u:p@h", "f@[::1]:1", "@@", "f@=&?"} {
+	for _, s := range []string{"main", "@gpu", "f@a.b:1?x=y&memory=1g", "f@http://u:p@h", "f@[::1]:1", "@@", "f@=&?", "f@a.b?protocol=openserverless", "f@g&protocol=whiskaway"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, main string) {
@@ -84,6 +90,9 @@ func FuzzParseMain(f *testing.F) {
 			s := Spec{Namespace: "n", Action: "a", Kind: "k", Main: "m", Require: target.Require}
 			if err := s.Check(); err != nil {
 				t.Errorf("a parsed target is refused: %v", err)
+			}
+			if target.Protocol != "" && target.Host == "" {
+				t.Error("a protocol without a host")
 			}
 		}
 	})

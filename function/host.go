@@ -19,7 +19,8 @@ type Host interface {
 
 	// Init makes the host ready to run the function that spec describes, and
 	// grants lease on it. It returns when the first worker is up, or with
-	// CodeCodeMissing when PutCode must come first, or with CodeInitFailed
+	// CodeCodeMissing when PutCode must come first (while one caller is to send
+	// the code, others of its namespace may be kept waiting for it), or with CodeInitFailed
 	// when the function itself could not be started (Error.Logs then holds what it
 	// printed). When ctx ends first, the start goes on: a later Init finds it.
 	// Calling Init again with the same spec is cheap, and renews the lease.

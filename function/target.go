@@ -16,10 +16,21 @@ type Target struct {
 	// Host is the URL of the balancer or server to go to; empty means the
 	// client's own balancer.
 	Host string
+	// Protocol is what Host speaks; empty: the target does not say.
+	Protocol Protocol
 	// Kind overrides the client's kind when it is not empty.
 	Kind    string
 	Require Requirements
 }
+
+// A Protocol is a way to speak to a host. It makes no function another one.
+type Protocol string
+
+// The protocols.
+const (
+	ProtocolWhiskaway      Protocol = "whiskaway"
+	ProtocolOpenServerless Protocol = "openserverless" // that of Apache OpenServerless's runtimes
+)
 
 // ParseMain splits an action's main into the function's name and its target.
 // Without "@" the target is nil: the function runs here.
@@ -28,11 +39,13 @@ type Target struct {
 //	main@gpu&region=eu&memory=8g              two labels and a requirement
 //	main@gpu.example.com, main@10.0.0.1:8080  that host, by https
 //	main@https://gpu.example.com?memory=8g    that host, with a requirement
+//	main@gpu.example.com?protocol=openserverless  that host, which is OpenServerless's
 //	@gpu                                      the function called "main"
 //
 // A bare first word is a label; one with a dot, a port or a scheme is a host.
 // Requirements are memory, gpu (a number), gpu-memory, workers, warm,
-// concurrency and kind; any other name=value is a label.
+// concurrency and kind; a host may have a protocol; any other name=value is a
+// label.
 func ParseMain(main string) (name string, target *Target, err error) {
 	name, rest, found := strings.Cut(main, "@")
 	if name == "" {
@@ -75,6 +88,9 @@ func parseTarget(text string) (*Target, error) {
 		if err := t.add(term); err != nil {
 			return nil, err
 		}
+	}
+	if t.Protocol != "" && t.Host == "" {
+		return nil, fmt.Errorf("a protocol belongs to a host; write main@gpu.example.com?protocol=%s, for example", t.Protocol)
 	}
 	slices.Sort(t.Require.Labels)
 	t.Require.Labels = slices.Compact(t.Require.Labels)
@@ -138,6 +154,8 @@ func (t *Target) add(term string) error {
 		if t.Kind = value; value == "" {
 			err = fmt.Errorf("a kind is missing, as in kind=python:3")
 		}
+	case "protocol":
+		t.Protocol, err = parseProtocol(value)
 	default:
 		return t.addLabel(term)
 	}
@@ -171,6 +189,14 @@ func CheckLabel(label string) error {
 		}
 	}
 	return nil
+}
+
+func parseProtocol(text string) (Protocol, error) {
+	switch p := Protocol(text); p {
+	case ProtocolWhiskaway, ProtocolOpenServerless:
+		return p, nil
+	}
+	return "", fmt.Errorf("%q is not known; it is %s or %s", text, ProtocolWhiskaway, ProtocolOpenServerless)
 }
 
 func parseCount(text string) (int, error) {

@@ -5,17 +5,19 @@
 // loads FILE, then calls its function NAME for each run that arrives on stdin,
 // and answers on file descriptor 3.
 
-import { AsyncLocalStorage } from 'node:async_hooks'
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
 import net from 'node:net'
 import path from 'node:path'
 import { Readable } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import v8 from 'node:v8'
 import vm from 'node:vm'
 
-const RUN = 3, END = 0, CANCEL = 0, STDOUT = 1, STDERR = 2, RESULT = 3
+const RUN = 3, CANCEL = 0, HOLD = 1, GO_ON = 2 // to us
+const END = 0, STDOUT = 1, STDERR = 2, RESULT = 3 // from us
 const HEADER = 12 // stream, three zeros, length, run
 const OUT = 3
 const LOG_FRAME = 1 << 20 // the most bytes of logs in one frame
@@ -101,7 +103,7 @@ async function setUp (loaded, name) {
 
 // serve cuts the input into frames. What arrives is kept in pieces until a
 // frame is whole, so that a large one is joined only once.
-function serve ({ start, cancel }) {
+function serve ({ start, cancel, hold }) {
   let pieces = [], have = 0, need = HEADER
   const input = new net.Socket({ fd: 0, readable: true, writable: false })
   input.on('end', () => process.exit(0)) // the server is gone
@@ -121,6 +123,7 @@ function serve ({ start, cancel }) {
         const run = data.readUInt32BE(8)
         if (data[0] === RUN) start(run, data.toString('utf8', HEADER, end))
         else if (data[0] === CANCEL) cancel(run)
+        else if (data[0] === HOLD || data[0] === GO_ON) hold(run, data[0] === HOLD)
         data = data.subarray(end)
       }
       pieces = data.length ? [data] : []
@@ -170,6 +173,9 @@ class Run {
   constructor (id) {
     this.id = id
     this.cancelled = false
+    this.held = false // no further item is wanted now
+    this.wake = () => {} // ends a wait for that
+    this.close = () => {} // ends the stream, if there is one
   }
 
   get signal () {
@@ -183,6 +189,20 @@ class Run {
   cancel () {
     this.cancelled = true
     this.#controller?.abort(new Error('the run was cut: it was over its time limit, or its caller has left'))
+    this.close()
+    this.wake()
+  }
+
+  hold (held) {
+    this.held = held
+    this.wake()
+  }
+
+  // turn lets what has arrived be read, also behind a generator that never
+  // waits, and returns when the next item is wanted.
+  async turn () {
+    await nextTurn()
+    while (this.held && !this.cancelled) await new Promise(resolve => { this.wake = resolve })
   }
 }
 
@@ -200,8 +220,8 @@ async function handle (run, fields, func) {
   } catch (e) {
     text = failure(e)
   }
-  flush(run)
-  writeFrame(RESULT, run, text, EMPTY)
+  flush(run.id)
+  writeFrame(RESULT, run.id, text, EMPTY)
 }
 
 function answer (result) {
@@ -227,24 +247,52 @@ function isIterator (result) {
 
 const streamEnd = Buffer.from('{"stream":true}')
 
-// sendItems writes each item as it comes. An exception becomes the last item.
-async function sendItems (run, items) {
+// sendItems writes each item as it comes. What is thrown becomes the last item.
+async function sendItems (run, result) {
+  let last
   try {
-    for await (const item of items) {
-      const text = toJSON(item) ?? 'null'
-      flush(run)
-      writeFrame(RESULT, run, text)
-    }
+    last = await writeItems(run, result[Symbol.asyncIterator]?.() ?? result[Symbol.iterator]())
   } catch (e) {
-    const text = failure(e)
-    flush(run)
-    return writeFrame(RESULT, run, text, streamEnd)
+    last = failure(e)
   }
-  flush(run)
+  flush(run.id)
+  if (last !== undefined) return writeFrame(RESULT, run.id, last, streamEnd)
   const end = Buffer.alloc(HEADER + streamEnd.length)
-  putHeader(end, 0, END, run, streamEnd.length)
+  putHeader(end, 0, END, run.id, streamEnd.length)
   end.set(streamEnd, HEADER)
   writeAll(end)
+}
+
+// writeItems writes the items until there is none, or the run is cut. What a
+// generator returns is left for the caller to write, as the last item.
+async function writeItems (run, items) {
+  let closed
+  run.close = AsyncResource.bind(() => { closed ??= closeItems(items) }) // its logs are the run's
+  while (!run.cancelled) {
+    const { done, value } = await items.next()
+    if (done) return value === undefined || value === null ? undefined : toJSON({ result: value })
+    try {
+      const text = toJSON(await value) ?? 'null'
+      flush(run.id)
+      if (!run.cancelled) writeFrame(RESULT, run.id, text)
+      await run.turn()
+    } catch (e) {
+      run.close()
+      await closed
+      throw e
+    }
+  }
+  run.close()
+  await closed
+}
+
+// closeItems makes a generator run its finally.
+async function closeItems (items) {
+  try {
+    await items.return?.()
+  } catch (e) {
+    printError(e)
+  }
 }
 
 function describe (e) {
@@ -336,7 +384,7 @@ function oneByOne (func) {
     const fields = fieldsOf(run.id, body)
     if (!fields) return
     setFields(fields)
-    handle(run.id, fields, func)
+    handle(run, fields, func)
   }
   return afterInterrupts(begin, () => active)
 }
@@ -395,7 +443,7 @@ function overlapping (func) {
   currentRun = () => context.getStore()?.run
   const begin = async (run, fields) => {
     active.set(run.id, run)
-    await handle(run.id, fields, func)
+    await handle(run, fields, func)
     active.delete(run.id)
   }
   return {
@@ -404,7 +452,8 @@ function overlapping (func) {
       const fields = fieldsOf(id, body)
       if (fields) context.run({ run, vars: variables(fields) }, begin, run, fields)
     },
-    cancel (id) { active.get(id)?.cancel() }
+    cancel (id) { active.get(id)?.cancel() },
+    hold (id, held) { active.get(id)?.hold(held) }
   }
 }
 

@@ -12,7 +12,8 @@ import signal
 import sys
 from struct import Struct
 
-RUN, END, CANCEL, STDOUT, STDERR, RESULT = 3, 0, 0, 1, 2, 3
+RUN, CANCEL, HOLD, GO_ON = 3, 0, 1, 2  # to us
+END, STDOUT, STDERR, RESULT = 0, 1, 2, 3  # from us
 HEADER = Struct(">BxxxII")  # stream, length, run
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 STREAM_END = b'{"stream":true}'
@@ -242,6 +243,14 @@ class Guard:
     def leave(self):
         self.inside = False  # an interrupt may have come just before call did this
 
+    def is_cut(self):
+        """Says whether the run's stream shall end. A handler of the function's own may
+        have taken the SIGINT."""
+        return self.used or self.source.has_cancelled(self.run)
+
+    def await_turn(self):
+        pass  # writing waits while nobody takes the items
+
     def watch(self, loop, task):
         self.cancel = lambda: loop.call_soon_threadsafe(task.cancel)
         if not self.bell:
@@ -287,12 +296,15 @@ class ThreadGuard:
         self.cancelled = False
         self.raised = False  # in the thread, or about to be
         self.cancel = None
+        self.turn = None  # an Event once the server has held the run's items
 
     def interrupt(self):
         with self.lock:
             if self.cancelled:
                 return
             self.cancelled = True
+            if self.turn:
+                self.turn.set()
             if self.cancel:
                 self.cancel()
             elif self.inside:
@@ -315,6 +327,27 @@ class ThreadGuard:
             if self.inside and self.raised:
                 raise_in(self.inside, None)  # it may not have come through yet
             self.inside = None
+
+    def is_cut(self):
+        return self.cancelled
+
+    def hold(self):
+        """Makes the stream wait before its next item, until it may go on."""
+        import threading
+
+        with self.lock:
+            if self.cancelled:
+                return
+            self.turn = self.turn or threading.Event()
+            self.turn.clear()
+
+    def go_on(self):
+        if self.turn:
+            self.turn.set()
+
+    def await_turn(self):
+        if self.turn:
+            self.turn.wait()
 
     def watch(self, loop, task):
         with self.lock:
@@ -386,11 +419,7 @@ def send_items(items, send, run, guard):
     """Sends each item as it comes. An exception becomes the last item."""
     items = synchronous(items, guard) if hasattr(items, "__anext__") else items
     try:
-        while (item := guard.call(next, items, STREAM_END)) is not STREAM_END:
-            answer = to_json(item)
-            flush()
-            send(frame(RESULT, run, answer))
-        last = b""
+        last = send_all(items, send, run, guard)
     except SystemExit:
         raise
     except BaseException as e:
@@ -400,6 +429,29 @@ def send_items(items, send, run, guard):
         last = frame(RESULT, run, to_json({"error": describe(e)}))
     flush()
     send(last + frame(END, run, STREAM_END))
+
+
+def send_all(items, send, run, guard):
+    """Sends the items until there is none, or the run is cut. What a generator returns is
+    left for the caller to send, as the last item."""
+    while not guard.is_cut():
+        item, ended = guard.call(next_item, items)
+        if ended:
+            return b"" if item is None else frame(RESULT, run, to_json({"result": item}))
+        answer = to_json(item)
+        flush()
+        send(frame(RESULT, run, answer))
+        guard.await_turn()
+    close(items)
+    return b""
+
+
+def next_item(items):
+    """Returns the next item and False, or what a generator returned and True."""
+    try:
+        return next(items), False
+    except StopIteration as end:
+        return end.value, True
 
 
 def close(items):
@@ -415,10 +467,13 @@ def synchronous(items, guard):
     """Turns an async generator into a plain one."""
     import asyncio
 
+    async def step():
+        return await items.__anext__()
+
     loop = asyncio.new_event_loop()
     try:
         while True:
-            task = asyncio.ensure_future(items.__anext__(), loop=loop)
+            task = loop.create_task(step())
             guard.watch(loop, task)
             try:
                 item = loop.run_until_complete(task)
@@ -428,8 +483,12 @@ def synchronous(items, guard):
                 guard.unwatch()
             yield item
     finally:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+        try:
+            if hasattr(items, "aclose"):
+                loop.run_until_complete(items.aclose())
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
 
 
 def to_json(value):
@@ -464,7 +523,10 @@ def print_traceback(e):
 
 
 # Our functions that lead to the function's own.
-CALLERS = {"main", "load", "find", "set_up", "handle", "call", "settle", "wait", "send_items", "synchronous", "to_json"}
+CALLERS = {
+    *("main", "load", "find", "set_up", "handle", "call", "settle", "wait", "to_json"),
+    *("send_items", "send_all", "next_item", "close", "synchronous", "step"),
+}
 
 
 def is_ours(tb):
@@ -549,8 +611,8 @@ def serve_many(source, out, function, concurrency):
             if stream == RUN:
                 guards[run] = ThreadGuard()
                 pool.submit(contextvars.Context().run, start, run, body)
-            elif stream == CANCEL and (guard := guards.get(run)):
-                guard.interrupt()
+            elif guard := guards.get(run):
+                {CANCEL: guard.interrupt, HOLD: guard.hold, GO_ON: guard.go_on}[stream]()
 
 
 def tagged(plain, stream, current_run, send):

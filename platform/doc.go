@@ -5,7 +5,8 @@
 //	            \________ store ________/
 //
 // It speaks to runtimes over HTTP like any OpenWhisk and knows nothing of what
-// lies behind them: it imports nothing of Whiskaway but its own rooms.
+// lies behind them: it imports nothing of Whiskaway but its own rooms, and stream for
+// callers who read a result as it comes.
 //
 // What must hold here: there is no well-known key; the key in clear is in one file
 // that only its owner may read; state survives a restart; Close leaves no process.

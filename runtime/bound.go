@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/initbody"
 )
 
 // reviveLimit bounds how long a forgotten function may take to start again: the
@@ -21,7 +22,7 @@ type bound struct {
 	host  function.Host
 	spec  function.Spec
 	lease function.Lease
-	code  *codeFile
+	code  *initbody.Code
 	log   *slog.Logger
 	// patience is how long runs wait for a host that is away.
 	patience time.Duration
@@ -68,7 +69,7 @@ func (b *bound) claim() function.Claim { return function.Claim{Lease: b.lease.ID
 
 // init makes the host ready, and hands it the code when it asks.
 func (b *bound) init(ctx context.Context) error {
-	id, err := function.InitWithCode(ctx, b.host, b.spec, b.lease, b.code.open)
+	id, err := function.InitWithCode(ctx, b.host, b.spec, b.lease, b.code.Open)
 	b.reached(err)
 	if err == nil {
 		b.id.Store(&id)

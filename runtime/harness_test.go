@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -94,7 +95,7 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 		if err := g.runtime.Close(context.Background()); err != nil {
 			t.Errorf("Close: %v", err)
 		}
-		if files, _ := os.ReadDir(g.dir); len(files) != 0 {
+		if files := kept(g.dir); len(files) != 0 {
 			t.Errorf("%d files are left after Close", len(files))
 		}
 	})
@@ -161,4 +162,16 @@ func (r reply) want(t *testing.T, status int, part string) {
 	if r.status != status || !strings.Contains(r.body, part) {
 		t.Errorf("answer %d %s, want %d with %q", r.status, r.body, status, part)
 	}
+}
+
+// kept lists the files in dir, also those without a name that this process has open.
+func kept(dir string) []string {
+	files, _ := filepath.Glob(filepath.Join(dir, "*"))
+	open, _ := filepath.Glob("/proc/self/fd/*")
+	for _, fd := range open {
+		if path, err := os.Readlink(fd); err == nil && strings.HasPrefix(path, dir+"/") && strings.HasSuffix(path, " (deleted)") {
+			files = append(files, path)
+		}
+	}
+	return files
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/initbody"
 )
 
 // serveInit answers /init. Inits wait for each other; after one that succeeded
@@ -36,11 +37,11 @@ func (r *Runtime) serveInit(w http.ResponseWriter, req *http.Request, start time
 
 // init reads the body and makes the function ready.
 func (r *Runtime) init(req *http.Request) error {
-	value, code, err := readInit(req.Body, r.cfg.Dir)
+	value, code, err := initbody.Read(req.Body, r.cfg.Dir)
 	if err != nil {
 		return err
 	}
-	env := value.env()
+	env := value.Environ()
 	ctx, cancel := r.initContext(req.Context(), env["__OW_DEADLINE"])
 	defer cancel()
 	fn, err := r.bind(ctx, value, env, code)
@@ -48,7 +49,7 @@ func (r *Runtime) init(req *http.Request) error {
 		err = fn.init(ctx)
 	}
 	if err != nil {
-		code.remove()
+		code.Remove()
 		return err
 	}
 	fn.beats()
@@ -75,14 +76,14 @@ func (r *Runtime) initContext(ctx context.Context, deadline string) (context.Con
 }
 
 // bind chooses the host for the function, and describes it.
-func (r *Runtime) bind(ctx context.Context, value initValue, env map[string]string, code *codeFile) (*bound, error) {
+func (r *Runtime) bind(ctx context.Context, value initbody.Value, env map[string]string, code *initbody.Code) (*bound, error) {
 	main, target, err := function.ParseMain(value.Main)
 	if err != nil {
 		return nil, err
 	}
 	spec := newSpec(value.Name, main, env)
 	spec.Kind, spec.APIHost = r.cfg.Kind, r.cfg.APIHost
-	spec.Code, spec.Binary = code.digest, value.Binary
+	spec.Code, spec.Binary = code.Digest, value.Binary
 	if target != nil {
 		spec.Require = target.Require
 		if target.Kind != "" {
@@ -168,7 +169,7 @@ func (r *Runtime) refuseInit(w http.ResponseWriter, err error) {
 // initStatus distinguishes for people; the platform takes all of them alike.
 func initStatus(err error) int {
 	switch {
-	case errors.Is(err, errNoCode):
+	case errors.Is(err, initbody.ErrNoCode):
 		return http.StatusForbidden
 	case function.CodeOf(err) == function.CodeBadRequest:
 		return http.StatusBadRequest

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -84,7 +83,7 @@ func TestInitFails(t *testing.T) {
 			c.prepare(g)
 			g.do("POST", "/init", c.body).want(t, c.status, c.text)
 			g.wantLogs(guard, c.stderr+guard)
-			if files, _ := os.ReadDir(g.dir); len(files) != 0 {
+			if files := kept(g.dir); len(files) != 0 {
 				t.Errorf("%d files are left", len(files))
 			}
 			g.host.onInit = func(context.Context, function.Spec) error { return nil }

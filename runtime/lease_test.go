@@ -16,9 +16,9 @@ import (
 func boundTo(t *testing.T, host function.Host) (b *bound, end context.CancelFunc) {
 	life, end := context.WithCancel(t.Context())
 	b = &bound{host: host, life: life, log: slog.New(slog.DiscardHandler),
-		spec:  function.Spec{Main: "main", Code: function.DigestOf([]byte("code"))},
-		lease: function.Lease{ID: "l", TTL: 60 * time.Second},
-		code:  &codeFile{}, patience: DefaultHostPatience}
+		spec:     function.Spec{Main: "main", Code: function.DigestOf([]byte("code"))},
+		lease:    function.Lease{ID: "l", TTL: 60 * time.Second},
+		patience: DefaultHostPatience}
 	id := b.spec.ID()
 	b.id.Store(&id)
 	b.beats()

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/stream"
 )
 
 // An output takes what one run gives back: it passes the logs on, and collects
@@ -11,6 +12,10 @@ import (
 type output struct {
 	logs   runLogs
 	result result
+
+	// Only where the caller reads a stream:
+	items      *stream.Writer
+	collection bool // the last item is an object or an array
 }
 
 // Write implements function.Output.
@@ -21,6 +26,9 @@ func (o *output) Write(s function.Stream, p []byte) error {
 	case function.Stderr:
 		o.logs.write(stderr, p)
 	case function.Result:
+		if o.items != nil {
+			return o.item(p)
+		}
 		return o.result.add(p)
 	}
 	return nil
@@ -40,6 +48,7 @@ func (r *Runtime) takeOutput() *output {
 // giveOutput takes o back. Its result must not be used any more.
 func (r *Runtime) giveOutput(o *output) {
 	o.result.reset()
+	o.items, o.collection = nil, false
 	r.outputs.Put(o)
 }
 
@@ -79,10 +88,12 @@ func (r *result) reset() {
 	}
 }
 
-// isCollection reports whether the result is a JSON object or array, by its
-// first byte: OpenWhisk takes nothing else.
-func (r *result) isCollection() bool {
-	for _, b := range r.buf {
+func (r *result) isCollection() bool { return isCollection(r.buf) }
+
+// isCollection reports whether p is a JSON object or array, by its first byte:
+// OpenWhisk takes nothing else.
+func isCollection(p []byte) bool {
+	for _, b := range p {
 		switch b {
 		case ' ', '\t', '\n', '\r':
 			continue
@@ -90,20 +101,4 @@ func (r *result) isCollection() bool {
 		return b == '{' || b == '['
 	}
 	return false
-}
-
-// items returns a streamed result as one object, {"items":[…]}.
-func (r *result) items() []byte {
-	const head, tail = `{"items":[`, `]}`
-	all := make([]byte, 0, len(head)+len(r.buf)+len(r.ends)+len(tail))
-	all = append(all, head...)
-	start := 0
-	for i, end := range r.ends {
-		if i > 0 {
-			all = append(all, ',')
-		}
-		all = append(all, r.buf[start:end]...)
-		start = end
-	}
-	return append(all, tail...)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/stream"
 )
 
 // serveRun answers /run. The logs end before the answer begins, so that the
@@ -17,6 +18,10 @@ func (r *Runtime) serveRun(w http.ResponseWriter, req *http.Request, start time.
 		r.mixed.Do(r.tellMixed)
 	}
 	defer r.running.Add(-1)
+	if form := stream.Asked(req.Header["Accept"]); form != stream.None {
+		r.serveStream(w, req, form, start)
+		return
+	}
 	out := r.takeOutput()
 	a, sum := r.run(req, out)
 	sum.Passed("runtime", time.Since(start))
@@ -46,6 +51,7 @@ func (r *Runtime) run(req *http.Request, out *output) (answer, function.Summary)
 	now := time.Now()
 	if act.Timeout = timeLeft(bodyDeadline(body, r.cfg.Body.Memory), now); act.Timeout > 0 {
 		deadline = now.Add(act.Timeout)
+		out.until(deadline)
 	}
 	sum, err := fn.run(req.Context(), &act, deadline, out)
 	if err != nil {
@@ -56,6 +62,9 @@ func (r *Runtime) run(req *http.Request, out *output) (answer, function.Summary)
 	}
 	if sum.Outcome == function.OutcomeOK && !fn.warm.Load() {
 		fn.warm.Store(true)
+	}
+	if out.items != nil {
+		return out.streamed(sum, act.Timeout), sum
 	}
 	return ended(sum, act.Timeout, &out.result), sum
 }
@@ -77,15 +86,19 @@ func refusedBody(err error) answer {
 func ended(sum function.Summary, limit time.Duration, res *result) answer {
 	switch {
 	case res.tooLarge:
-		return errorAnswer(http.StatusBadGateway, fmt.Sprintf("The action's result is above the limit of %d bytes.", res.limit))
+		return tooLarge(res.limit)
 	case sum.Outcome != function.OutcomeOK:
 		return errorAnswer(http.StatusBadGateway, outcomeText(sum, limit))
 	case sum.Stream:
-		return answer{http.StatusOK, res.items()}
+		return collected(res)
 	case !res.isCollection():
 		return errorAnswer(http.StatusBadGateway, "The action did not return a dictionary or array.")
 	}
 	return answer{http.StatusOK, res.buf}
+}
+
+func tooLarge(limit int) answer {
+	return errorAnswer(http.StatusBadGateway, fmt.Sprintf("The action's result is above the limit of %d bytes.", limit))
 }
 
 // outcomeText says how a run ended that gave no result.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -441,7 +440,7 @@ func TestCloseStopsTheLease(t *testing.T) {
 	if host.stopped != 1 || len(host.leases) != 0 {
 		t.Errorf("stopped %d times", host.stopped)
 	}
-	if files, _ := os.ReadDir(dir); len(files) != 0 {
+	if files := kept(dir); len(files) != 0 {
 		t.Error("the code is left")
 	}
 	for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {

@@ -23,7 +23,8 @@ type Config struct {
 	Remote func(ctx context.Context, target *function.Target) (function.Host, error)
 	// Kind is the kind of functions whose target names none, "python:3".
 	Kind string
-	// Dir is a private directory for the function's code. It is made if missing.
+	// Dir is where the function's code is kept, in files that have no names. It is made if
+	// missing; empty means the system's directory for temporary files.
 	Dir string
 	// APIHost is the container's __OW_API_HOST.
 	APIHost string
@@ -60,8 +61,9 @@ type Runtime struct {
 	// function is nil until an /init has succeeded, and never changes then.
 	function atomic.Pointer[bound]
 	running  atomic.Int32
-	mixed    sync.Once // tells once that runs overlap unannounced
-	outputs  sync.Pool // of *output
+	mixed    sync.Once     // tells once that runs overlap unannounced
+	outputs  sync.Pool     // of *output
+	unread   time.Duration // of a stream's reader; 0: stream.Unread
 
 	// slot is held by whoever inits or closes. It guards local and closed.
 	slot   chan struct{}
@@ -143,5 +145,5 @@ func (r *Runtime) Close(ctx context.Context) error {
 	if fn == nil {
 		return nil
 	}
-	return errors.Join(fn.stop(ctx), fn.code.remove())
+	return errors.Join(fn.stop(ctx), fn.code.Remove())
 }

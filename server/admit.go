@@ -48,7 +48,7 @@ func (o offer) admit(spec function.Spec) error {
 
 // fits checks what can be counted.
 func (o offer) fits(r function.Requirements) error {
-	if memory := claimed(r.Memory); o.memory > 0 && memory > o.memory {
+	if memory := claim(r.Memory, o.memory); o.memory > 0 && memory > o.memory {
 		return function.Errorf(function.CodeNoCapacity, "a worker needs %d MB of memory, all functions here may use %d MB", memory>>20, o.memory>>20)
 	}
 	wanted := r.GPUs

@@ -55,15 +55,25 @@ func TestAdmitWithFakeKinds(t *testing.T) {
 	}
 }
 
-// Who does not say what it needs counts as the usual, and is told when that never fits.
+// Who does not say what it needs fits into any machine; who does is told when that never fits.
 func TestAdmitOnASmallMachineWithFakeKinds(t *testing.T) {
 	o := newOffer(nil, fakeKinds{"python:3"}, nil, 200<<20)
 	spec := function.Spec{Namespace: "n", Action: "a", Kind: "python:3", Main: "main"}
+	if err := o.admit(spec); err != nil {
+		t.Error(err)
+	}
+	spec.Require.Memory = 256 << 20
 	if err := o.admit(spec); function.CodeOf(err) != function.CodeNoCapacity || !strings.Contains(err.Error(), "256 MB") {
 		t.Errorf("got %v", err)
 	}
-	spec.Require.Memory = 128 << 20
-	if err := o.admit(spec); err != nil {
-		t.Error(err)
+}
+
+func TestClaim(t *testing.T) {
+	for _, c := range []struct{ declared, budget, want int64 }{
+		{0, 0, usualMemory}, {0, 8 << 30, usualMemory}, {0, 100 << 20, 100 << 20}, {128 << 20, 8 << 30, 128 << 20}, {512 << 20, 100 << 20, 512 << 20},
+	} {
+		if got := claim(c.declared, c.budget); got != c.want {
+			t.Errorf("claim(%d, %d) is %d, want %d", c.declared, c.budget, got, c.want)
+		}
 	}
 }

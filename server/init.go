@@ -27,7 +27,7 @@ func (s *Server) Init(ctx context.Context, spec function.Spec, lease function.Le
 	unknown, err := s.owner.askInit(ctx, id, lease, nil)
 	if unknown {
 		var f *fn
-		if f, err = s.newFunction(id, spec); err == nil {
+		if f, err = s.newFunction(ctx, id, spec); err == nil {
 			_, err = s.owner.askInit(ctx, id, lease, f)
 		}
 	}
@@ -37,9 +37,12 @@ func (s *Server) Init(ctx context.Context, spec function.Spec, lease function.Le
 	return id, nil
 }
 
-// newFunction takes hold of the function's code. Nothing else happens before
-// the owner takes the function.
-func (s *Server) newFunction(id function.ID, spec function.Spec) (*fn, error) {
+// newFunction takes hold of the function's code, when somebody sends it right now also.
+// Nothing else happens before the owner takes the function.
+func (s *Server) newFunction(ctx context.Context, id function.ID, spec function.Spec) (*fn, error) {
+	if err := s.awaitCode(ctx, spec); err != nil {
+		return nil, err
+	}
 	blob, err := s.code.Acquire(spec.Namespace, spec.Code)
 	if err != nil {
 		return nil, err
@@ -52,6 +55,19 @@ func (s *Server) newFunction(id function.ID, spec function.Spec) (*fn, error) {
 		return nil, function.AsError(err)
 	}
 	return f, nil
+}
+
+// awaitCode waits for code that another client of the namespace is sending, until
+// ctx ends or the server drains.
+func (s *Server) awaitCode(ctx context.Context, spec function.Spec) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.owner.life, cancel)()
+	err := s.code.Await(ctx, spec.Namespace, spec.Code)
+	if err != nil && s.owner.life.Err() != nil {
+		return errDraining()
+	}
+	return err
 }
 
 // askInit asks the owner for a function that is ready. With unknown, it

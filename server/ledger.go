@@ -16,7 +16,7 @@ const usualMemory = 256 << 20
 type holding struct {
 	fn       *fn
 	slot     *slot // nil while it starts
-	declared int64 // bytes; 0: nothing
+	claimed  int64 // bytes that it counts at least; see claim
 	used     int64 // bytes, by the latest sample
 	gpus     []string
 	gpuBytes int64            // declared, on each; 0: nothing
@@ -25,15 +25,17 @@ type holding struct {
 	ending   bool
 }
 
-// memory is what the worker counts, in bytes: the larger of what it declared and what it uses.
-func (h *holding) memory() int64 { return max(h.claimed(), h.used) }
+// memory is what the worker counts, in bytes: the larger of what it claims and what it uses.
+func (h *holding) memory() int64 { return max(h.claimed, h.used) }
 
-func (h *holding) claimed() int64 { return claimed(h.declared) }
-
-// claimed is what a worker counts at least, in bytes.
-func claimed(declared int64) int64 {
+// claim is what a worker counts at least, in bytes. One that declared nothing fits into any
+// budget (0: no limit): OpenWhisk's containers have 128 or 256 MB in all.
+func claim(declared, budget int64) int64 {
 	if declared > 0 {
 		return declared
+	}
+	if budget > 0 {
+		return min(usualMemory, budget)
 	}
 	return usualMemory
 }
@@ -50,7 +52,7 @@ type ledger struct {
 // needOf is what one more worker takes. Who asks for a machine by a label that is
 // a GPU's gets one.
 func (l *ledger) needOf(r function.Requirements) need {
-	n := need{Memory: claimed(r.Memory), GPUs: r.GPUs, GPUMemory: r.GPUMemory}
+	n := need{Memory: claim(r.Memory, l.budget), GPUs: r.GPUs, GPUMemory: r.GPUMemory}
 	asks := func(label string) bool { return slices.Contains(l.gpuLabels, label) }
 	if n.GPUMemory > 0 || slices.ContainsFunc(r.Labels, asks) {
 		n.GPUs = max(n.GPUs, 1)
@@ -60,7 +62,7 @@ func (l *ledger) needOf(r function.Requirements) need {
 
 // take enters a worker that is about to start.
 func (l *ledger) take(f *fn, uuids []string) *holding {
-	h := &holding{fn: f, declared: f.spec.Require.Memory, gpus: uuids}
+	h := &holding{fn: f, claimed: claim(f.spec.Require.Memory, l.budget), gpus: uuids}
 	if len(uuids) > 0 {
 		h.gpuBytes, h.others = f.spec.Require.GPUMemory, l.others(uuids)
 	}

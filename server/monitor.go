@@ -170,7 +170,7 @@ func (e *sampled) apply(o *owner) {
 		}
 		used += s.holding.used
 		if s.running > 0 {
-			busy = append(busy, busyWorker{Claimed: s.holding.claimed(), Used: s.holding.used})
+			busy = append(busy, busyWorker{Claimed: s.holding.claimed, Used: s.holding.used})
 			busySlots = append(busySlots, s)
 		}
 	}

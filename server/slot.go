@@ -106,8 +106,12 @@ func (o *owner) retire(s *slot) {
 	o.tasks.Go(s.process.Stop)
 }
 
-// makeWay ends the worker for others' sake, as soon as it is idle.
+// makeWay ends the worker for others' sake, as soon as it is idle. If its function wants
+// more workers, it waits anew: else it would stand before those for whom it made way.
 func (o *owner) makeWay(s *slot) {
+	if _, waits := o.roomless[s.fn]; waits {
+		o.roomless[s.fn] = o.now
+	}
 	if s.running == 0 && s.fn.queue.Len() == 0 {
 		o.evict(s, nil)
 		return

@@ -112,3 +112,41 @@ func TestAStartThatTakesTooLong(t *testing.T) {
 	}
 	eventually(t, "the directory goes", h.noFunctionDirs)
 }
+
+// The first who needs code is asked for it; the others of the namespace wait, at most
+// until the server ends.
+func TestCodeIsAskedForOnce(t *testing.T) {
+	h := open(t)
+	spec := python(func(*function.Spec) {})
+	_, err := h.Init(t.Context(), spec, function.Lease{ID: "first"})
+	wantCode(t, err, function.CodeCodeMissing)
+	others := make(chan error)
+	for _, id := range []string{"second", "third"} {
+		go func() {
+			spec := python(func(*function.Spec) {})
+			_, err := h.Init(t.Context(), spec, function.Lease{ID: id})
+			others <- err
+		}()
+	}
+	h.upload("guest")
+	for range 2 {
+		if err := <-others; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAWaitForCodeEndsWithTheServer(t *testing.T) {
+	h := open(t)
+	spec := python(func(*function.Spec) {})
+	_, err := h.Init(t.Context(), spec, function.Lease{ID: "first"})
+	wantCode(t, err, function.CodeCodeMissing)
+	second := make(chan error)
+	go func() {
+		spec := python(func(*function.Spec) {})
+		_, err := h.Init(t.Context(), spec, function.Lease{ID: "second"})
+		second <- err
+	}()
+	h.Drain(t.Context())
+	wantCode(t, <-second, function.CodeDraining)
+}

@@ -15,22 +15,25 @@ const module = "github.com/whiskaway/whiskaway/"
 // import. A room that is not listed may import none of ours. "platform/" means
 // the platform's own rooms.
 var mayImport = map[string][]string{
-	"sandbox":   {"function"}, // sandbox/cgroup too
-	"kind":      {"function"},
-	"gpu":       {"function"},
-	"codestore": {"function"},
-	"worker":    {"function", "kind", "sandbox"},
-	"server":    {"function", "kind", "gpu", "worker", "codestore", "sandbox", "sandbox/cgroup"},
-	"wire":      {"function"},
-	"balancer":  {"function", "codestore"},
-	"runtime":   {"function"},
-	"platform":  {"platform/"},
-	"console":   {"function"},
-	"telemetry": {"function"},
+	"sandbox":        {"function"}, // sandbox/cgroup too
+	"kind":           {"function"},
+	"gpu":            {"function"},
+	"codestore":      {"function"},
+	"worker":         {"function", "kind", "sandbox"},
+	"server":         {"function", "kind", "gpu", "worker", "codestore", "sandbox", "sandbox/cgroup"},
+	"http1":          {},
+	"wire":           {"function", "http1", "stream"},
+	"balancer":       {"function", "codestore"},
+	"initbody":       {"function"},
+	"runtime":        {"function", "initbody", "stream"},
+	"openserverless": {"function", "initbody"},
+	"platform":       {"platform/", "stream"},
+	"console":        {"function"},
+	"telemetry":      {"function"},
 }
 
 // rooms are the folders that must be there, each with a doc.go.
-var rooms = []string{"function", "kind", "sandbox", "gpu", "codestore", "worker", "server", "wire", "balancer", "runtime",
+var rooms = []string{"function", "kind", "sandbox", "gpu", "codestore", "worker", "server", "http1", "stream", "wire", "balancer", "initbody", "runtime", "openserverless",
 	"platform", "platform/api", "platform/controller", "platform/bus", "platform/invoker", "platform/store", "console", "telemetry"}
 
 type listed struct {

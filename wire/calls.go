@@ -30,7 +30,7 @@ type initAnswer struct {
 // maxSpec bounds the body of POST /init, in bytes. The environment is in it.
 const maxSpec = 8 << 20
 
-// code serves PUT /code/{sha256}: the code's raw bytes.
+// code serves PUT /code/{sha256}: the code's raw bytes, or these compressed.
 func (h *Handler) code(w http.ResponseWriter, r *http.Request, p Principal) error {
 	digest, err := function.ParseDigest(strings.TrimPrefix(r.URL.Path, "/code/"))
 	if err != nil {
@@ -43,15 +43,23 @@ func (h *Handler) code(w http.ResponseWriter, r *http.Request, p Principal) erro
 	if namespace == "" {
 		return function.Errorf(function.CodeBadRequest, "the header %s is missing: code belongs to a namespace", headerNamespace)
 	}
-	if err := h.cfg.Host.PutCode(r.Context(), namespace, digest, r.Body); err != nil {
+	code, done := h.rawCode(r)
+	if code == nil {
+		h.refuseEncoding(w, r)
+		return nil
+	}
+	defer done()
+	if err := h.cfg.Host.PutCode(r.Context(), namespace, digest, code); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// init serves POST /init: a Spec and a lease, as JSON.
+// init serves POST /init: a Spec and a lease, as JSON. Its answers say in which
+// encodings code may come.
 func (h *Handler) init(w http.ResponseWriter, r *http.Request, p Principal) error {
+	w.Header()["Accept-Encoding"] = h.encodings
 	req, err := readInit(w, r)
 	if err != nil {
 		return err

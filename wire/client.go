@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/whiskaway/whiskaway/function"
@@ -40,6 +41,7 @@ type Client struct {
 	version, userAgent, authorization     []string
 	runHead                               []byte // what every POST /run begins with
 	gears                                 gearPool
+	takesZstd                             atomic.Bool // the host said so in its last answer to /init
 }
 
 var _ function.Host = (*Client)(nil)
@@ -114,7 +116,7 @@ func newClient(name string, base *url.URL, dial dialFunc, idle time.Duration) *C
 			DisableCompression:  true,
 			WriteBufferSize:     bufferSize,
 			ReadBufferSize:      bufferSize,
-			Protocols:           http1(),
+			Protocols:           onlyHTTP1(),
 		},
 		log:       orDiscard(nil),
 		initURL:   at(base, "/init"),
@@ -126,7 +128,7 @@ func newClient(name string, base *url.URL, dial dialFunc, idle time.Duration) *C
 	}
 }
 
-func http1() *http.Protocols {
+func onlyHTTP1() *http.Protocols {
 	var p http.Protocols
 	p.SetHTTP1(true)
 	return &p

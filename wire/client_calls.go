@@ -11,18 +11,6 @@ import (
 	"github.com/whiskaway/whiskaway/function"
 )
 
-// PutCode streams the code to the host.
-func (c *Client) PutCode(ctx context.Context, namespace string, digest function.Digest, code io.Reader) error {
-	r := c.request(ctx, http.MethodPut, at(c.base, "/code/"+digest.String()))
-	r.Header[headerNamespace] = []string{namespace}
-	r.Header["Content-Type"] = []string{"application/octet-stream"}
-	r.Body, r.ContentLength = io.NopCloser(code), -1
-	if sized, ok := code.(interface{ Len() int }); ok && sized.Len() > 0 {
-		r.ContentLength = int64(sized.Len())
-	}
-	return c.call(ctx, r, nil)
-}
-
 // Init hands over the spec. How long it may wait is told by ctx's deadline.
 func (c *Client) Init(ctx context.Context, spec function.Spec, lease function.Lease) (function.ID, error) {
 	req := initRequest{Spec: spec}
@@ -39,8 +27,14 @@ func (c *Client) Init(ctx context.Context, spec function.Spec, lease function.Le
 	r.ContentLength = int64(len(body))
 	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	r.Body, _ = r.GetBody()
+	resp, err := c.transport.RoundTrip(r)
+	if err != nil {
+		return function.ID{}, c.broken(ctx, err)
+	}
+	defer resp.Body.Close()
+	c.takesZstd.Store(takesZstd(resp.Header))
 	var answer initAnswer
-	err = c.call(ctx, r, &answer)
+	err = c.read(ctx, resp, &answer)
 	return answer.ID, err
 }
 
@@ -72,6 +66,11 @@ func (c *Client) call(ctx context.Context, r *http.Request, v any) error {
 		return c.broken(ctx, err)
 	}
 	defer resp.Body.Close()
+	return c.read(ctx, resp, v)
+}
+
+// read reads an answer into v unless that is nil.
+func (c *Client) read(ctx context.Context, resp *http.Response, v any) error {
 	if resp.StatusCode/100 != 2 {
 		return refusalFrom(resp, c.name)
 	}

@@ -7,6 +7,22 @@
 // tokens and who may do what, the balancer's own certificate authority, and how
 // to listen.
 //
+// Code crosses as the body of PUT /code/{sha256}: the raw bytes, whose SHA-256 the
+// digest is, or these compressed, with Content-Encoding: zstd. A host that unpacks
+// says so in its answers to /init, also in the refusal code_missing that asks for the
+// code: Accept-Encoding: zstd (RFC 9110, 12.5.3). A client compresses for such a host only,
+// and only what gets smaller. An encoding that a host does not know, or cannot unpack
+// at that moment, it answers with 415; whoever gets that, or a 400, sends
+// the raw bytes once more. So versions need not be compared, and a host that says
+// nothing, as all did before, gets raw bytes. The window may be 8 MB (RFC 9659).
+//
+// The answer to POST /run is frames, see function.Stream. Who accepts
+// text/event-stream or application/x-ndjson instead, such as a person with curl
+// who sends the headers Whiskaway-Function and Whiskaway-Lease, gets the items of the
+// result in that form, without the logs; package stream says how. What fails before
+// the first item has its own status and an error as JSON, and as ever only
+// Whiskaway-Started: no says that nothing has started.
+//
 // What must hold here:
 //   - A run is sent at most once. Client.Run returns an error only when it is
 //     certain that the run never started; all else is told by the Summary.
@@ -16,6 +32,8 @@
 //   - A run's connection is looked at before it is used again, and one whose
 //     answer was not read to its end, as it should be, is closed.
 //   - Bodies pass untouched; nobody parses them.
+//   - Neither end ever holds all of the code in memory; a sender decides neither how
+//     much memory unpacking takes nor how many bytes come out.
 //   - Whoever may keep a connection idle closes it before the other side does.
 //   - Where one connection passes nothing on any more, the idle ones beside it
 //     are not trusted either.

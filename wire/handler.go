@@ -39,8 +39,9 @@ type Handler struct {
 	stopWatching context.CancelFunc
 	members      *members
 	answers      answerPool
-	// Header values that every answer has; shared, so never changed.
-	version, framesType []string
+	unpackers    chan struct{} // holds one for each upload that is unpacked
+	// Header values that answers have; shared, so never changed.
+	version, framesType, encodings []string
 }
 
 // NewHandler returns a Handler. Close it when no request is under way any more.
@@ -48,7 +49,10 @@ func NewHandler(cfg HandlerConfig) *Handler {
 	if cfg.Body == (function.BodyLimits{}) {
 		cfg.Body = function.DefaultBodyLimits
 	}
-	h := &Handler{cfg: cfg, log: orDiscard(cfg.Log), version: []string{Version}, framesType: []string{typeFrames}}
+	h := &Handler{
+		cfg: cfg, log: orDiscard(cfg.Log), unpackers: make(chan struct{}, maxUnpackers),
+		version: []string{Version}, framesType: []string{typeFrames}, encodings: []string{encodingZstd},
+	}
 	h.watching, h.stopWatching = context.WithCancel(context.Background())
 	h.answers.unread = unread
 	h.members = newMembers(cfg.Join, h.log)

@@ -50,11 +50,11 @@ func DialHome(ctx context.Context, cfg HomeConfig) error {
 }
 
 func (h *home) server(handler *Handler) *Server {
-	return &Server{Handler: handler, OnShutdown: handler.StopWatches, Log: h.cfg.Log, connState: h.conns.follow, headerLimit: unusedHome}
+	return &Server{Handler: handler, OnShutdown: handler.StopWatches, Log: h.cfg.Log, connState: h.conns.follow, patient: true, Idle: unusedHome}
 }
 
-// unusedHome is when this side closes a connection that the balancer has never
-// used. The balancer has closed it before (idleDialled), unless something on the
+// unusedHome is when this side closes a connection that the balancer does not
+// use. The balancer has closed it before (idleDialled), unless something on the
 // way keeps it open that passes nothing on any more.
 const unusedHome = 60 * time.Second
 

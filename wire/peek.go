@@ -1,9 +1,6 @@
 package wire
 
-import (
-	"crypto/tls"
-	"net"
-)
+import "net"
 
 // readable reports whether an idle connection has something to read, as far as
 // can be seen: false where it cannot be looked into.
@@ -18,7 +15,7 @@ func beneath(conn net.Conn) net.Conn {
 		switch c := conn.(type) {
 		case *pooledConn:
 			conn = c.Conn
-		case *tls.Conn:
+		case interface{ NetConn() net.Conn }: // TLS, and http1's
 			conn = c.NetConn()
 		default:
 			return conn

@@ -8,10 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/http1"
 )
 
 const (
@@ -31,25 +31,26 @@ type Server struct {
 	// Last is how long they may take after Grace when their contexts were told,
 	// for a last answer; 0: they are cut at once.
 	Last time.Duration
+	// Idle is how long a connection may be idle before it is closed; 0 means 90 s, which is longer
+	// than a Client keeps one.
+	Idle time.Duration
 	// OnShutdown is called when the end begins, to end what would never end
 	// itself: Handler.StopWatches.
 	OnShutdown func()
 	// Log gets what net/http has to say; nil: nowhere.
 	Log *slog.Logger
 
-	connState   func(net.Conn, http.ConnState) // DialHome's
-	headerLimit time.Duration                  // 0: readHeaderTimeout
+	connState func(net.Conn, http.ConnState) // DialHome's
+	patient   bool                           // a request's headers may take any time
 }
 
 // Serve serves until ctx ends, and then shuts down: it takes no new connection,
 // lets requests end for as long as Grace, and returns when the last handler
 // has. It closes ln. The error is nil when ctx ended it.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	var conns sync.WaitGroup // serving goroutines of net/http
-	base, cancel := context.WithCancelCause(context.Background())
+	base, cancel := s.base()
 	defer cancel(nil)
-	server := s.httpServer(&conns)
-	server.BaseContext = func(net.Listener) context.Context { return base }
+	server := s.httpServer(base)
 	if s.TLS != nil {
 		ln = tls.NewListener(ln, s.TLS)
 	}
@@ -63,42 +64,41 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	case err = <-failed:
 		server.Close()
 	}
-	conns.Wait()
+	server.Wait()
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return err
 }
 
-func (s *Server) httpServer(conns *sync.WaitGroup) *http.Server {
-	server := &http.Server{
-		Handler:           s.Handler,
-		IdleTimeout:       idleTimeout,
-		ReadHeaderTimeout: cmp.Or(s.headerLimit, readHeaderTimeout),
-		ErrorLog:          slog.NewLogLogger(orDiscard(s.Log).Handler(), slog.LevelWarn),
-		Protocols:         http1(),
-		ConnState: func(c net.Conn, state http.ConnState) {
-			countConn(conns, state)
-			if s.connState != nil {
-				s.connState(c, state)
-			}
-		},
-	}
-	return server
+func (s *Server) httpServer(base context.Context) *http1.Server {
+	return http1.New(http1.Config{
+		Handler: s.Handler, IdleTimeout: s.idleTimeout(), HeaderTimeout: s.headerTimeout(), ConnState: s.connState,
+		Base:     base,
+		ErrorLog: slog.NewLogLogger(orDiscard(s.Log).Handler(), slog.LevelWarn),
+	})
 }
 
-// countConn follows net/http's goroutines: it makes one after StateNew, which
-// ends with one of the others, or with its handler when that has hijacked.
-func countConn(conns *sync.WaitGroup, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		conns.Add(1)
-	case http.StateClosed, http.StateHijacked:
-		conns.Done()
+func (s *Server) idleTimeout() time.Duration { return cmp.Or(s.Idle, idleTimeout) }
+
+// headerTimeout is how long a request's headers may take; 0: for ever.
+func (s *Server) headerTimeout() time.Duration {
+	if s.patient {
+		return 0
 	}
+	return readHeaderTimeout
 }
 
-func (s *Server) shutdown(server *http.Server, cancel context.CancelCauseFunc) {
+// base is what the requests' contexts come from, and what ends them. Only who wants a
+// last answer pays for it.
+func (s *Server) base() (context.Context, context.CancelCauseFunc) {
+	if s.Last == 0 {
+		return context.Background(), func(error) {}
+	}
+	return context.WithCancelCause(context.Background())
+}
+
+func (s *Server) shutdown(server *http1.Server, cancel context.CancelCauseFunc) {
 	if s.OnShutdown != nil {
 		s.OnShutdown()
 	}
@@ -111,7 +111,7 @@ func (s *Server) shutdown(server *http.Server, cancel context.CancelCauseFunc) {
 	}
 }
 
-func shutdownWithin(server *http.Server, limit time.Duration) error {
+func shutdownWithin(server *http1.Server, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	return server.Shutdown(ctx)

@@ -22,9 +22,16 @@ type heardBody struct {
 
 // hear makes r's body one that ends with an error when nothing comes of it for unsent.
 func hear(w http.ResponseWriter, r *http.Request) {
-	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = &heardBody{r.Body, http.NewResponseController(w)}
+	if r.Body == nil || r.Body == http.NoBody || isWhole(r.Body) {
+		return
 	}
+	r.Body = &heardBody{r.Body, http.NewResponseController(w)}
+}
+
+// isWhole reports whether all of a body is here already; see http1.
+func isWhole(body io.Reader) bool {
+	b, known := body.(interface{ Whole() bool })
+	return known && b.Whole()
 }
 
 func (b *heardBody) Read(p []byte) (int, error) {

@@ -60,10 +60,19 @@ func (w *Worker) readFrame() error {
 func (w *Worker) skipFrame(id uint32, size int64) error {
 	w.mu.Lock()
 	if r := w.active[id]; r != nil {
+		w.cutIfTooLarge(r)
 		r.tooLarge = true
 	}
 	w.mu.Unlock()
 	return w.answers.skip(size)
+}
+
+// cutIfTooLarge is called at each result, and cuts a run that had one above the limit
+// before: it was an item of a stream, and nobody shall miss it unseen. mu must be held.
+func (w *Worker) cutIfTooLarge(r *run) {
+	if r.tooLarge {
+		r.fail(&cut{function.OutcomeTooLarge, w.tooLarge()})
+	}
 }
 
 func (w *Worker) takeFrame(stream function.Stream, id uint32, payload []byte) {
@@ -77,6 +86,7 @@ func (w *Worker) takeFrame(stream function.Stream, id uint32, payload []byte) {
 	case function.End:
 		w.endRun(r, payload)
 	case function.Result:
+		w.cutIfTooLarge(r)
 		w.deliver(r, stream, payload)
 	default:
 		w.deliverLog(r, stream, payload)

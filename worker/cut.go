@@ -33,8 +33,11 @@ func (r *run) isCut() bool {
 }
 
 // outputFailed cuts a run whose output nobody takes.
-func (r *run) outputFailed(err error) {
-	r.fate.CompareAndSwap(nil, unheard(err))
+func (r *run) outputFailed(err error) { r.fail(unheard(err)) }
+
+// fail cuts a run for what came from it.
+func (r *run) fail(why *cut) {
+	r.fate.CompareAndSwap(nil, why)
 	select {
 	case r.failed <- struct{}{}:
 	default:
@@ -120,7 +123,7 @@ func (w *Worker) interrupt(r *run) {
 		w.proc.Interrupt()
 		return
 	}
-	if err := w.stdin.cancel(r.id, w.grace); err != nil {
+	if err := w.stdin.tell(cancelStream, r.id, w.grace); err != nil {
 		w.log.Debug("a worker cannot be told that a run is cut", "pid", w.proc.Pid(), "error", err)
 		return
 	}

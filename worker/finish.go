@@ -26,9 +26,13 @@ func (w *Worker) endRun(r *run, payload []byte) {
 	}
 	if r.tooLarge {
 		r.summary.Outcome = function.OutcomeTooLarge
-		r.summary.Error = fmt.Sprintf("the function's answer is larger than the limit of %d bytes", w.resultLimit)
+		r.summary.Error = w.tooLarge()
 	}
 	w.release(r)
+}
+
+func (w *Worker) tooLarge() string {
+	return fmt.Sprintf("the function's answer is larger than the limit of %d bytes", w.resultLimit)
 }
 
 // finishCut ends a run that was cut. mu must be held.

@@ -113,7 +113,7 @@ func (w *Worker) begin(r *run, out function.Output, timeout time.Duration) bool 
 	r.id, r.out, r.summary = w.lastID.Add(1), out, function.Summary{}
 	r.logged, r.tooLarge, r.unheard = 0, false, false
 	if w.concurrency > 1 {
-		r.queue = newQueue(out, r.outputFailed)
+		r.queue = newQueue(out, r.outputFailed, r.pace(r.id))
 		r.out = r.queue
 	}
 	if timeout > 0 {
@@ -128,6 +128,19 @@ func (w *Worker) begin(r *run, out function.Output, timeout time.Duration) bool 
 		w.deliverLog(r, c.stream, c.data)
 	}
 	return true
+}
+
+// pace returns what tells the process to hold the items of a run, or to go on.
+func (r *run) pace(id uint32) func(hold bool) {
+	return func(hold bool) {
+		what := goOnStream
+		if hold {
+			what = holdStream
+		}
+		if err := r.w.stdin.tell(what, id, r.w.grace); err != nil {
+			r.w.log.Debug("a worker cannot be told to hold its items", "pid", r.w.proc.Pid(), "error", err)
+		}
+	}
 }
 
 // send hands the input to the process, and returns when the run has ended.

@@ -67,6 +67,11 @@ func TestResultsAndErrors(t *testing.T) {
 		{"python async", kind.Python, "import asyncio\nasync def main(a):\n    await asyncio.sleep(0)\n    return {'a': 1}\n", `{"a":1}`, ""},
 		{"python generator", kind.Python, "def main(a):\n    yield 1\n    yield {'b': 2}\n", `1|{"b":2}`, ""},
 		{"python async generator", kind.Python, "async def main(a):\n    yield 1\n    yield 2\n", `1|2`, ""},
+		{"python generator returns", kind.Python, "def main(a):\n    yield 1\n    return {'b': 2}\n", `1|{"result":{"b":2}}`, ""},
+		{"python generator returns none", kind.Python, "def main(a):\n    yield 1\n    return None\n", `1`, ""},
+		{"python generator of no item", kind.Python, "def main(a):\n    return iter([])\n", ``, ""},
+		{"python async generator fails", kind.Python, "async def main(a):\n    yield 1\n    raise KeyError(2)\n", `1|{"error":"KeyError: 2"}`, "KeyError"},
+		{"python generator returns no JSON", kind.Python, "def main(a):\n    yield 1\n    return {1, 2}\n", `1|{"error":"TypeError: Object of type set is not JSON serializable"}`, "set"},
 		{"python generator fails", kind.Python, "def main(a):\n    yield 1\n    raise KeyError(2)\n", `1|{"error":"KeyError: 2"}`, "KeyError"},
 		{"node exception", kind.NodeJS, "function main() { throw new TypeError('no') }", `{"error":"TypeError: no"}`, "index.cjs:1"},
 		{"node rejection", kind.NodeJS, "const main = () => Promise.reject({code: 5})", `{"error":{"code":5}}`, "code: 5"},
@@ -78,6 +83,10 @@ func TestResultsAndErrors(t *testing.T) {
 		{"node default export", kind.NodeJS, "export default () => [1]", `[1]`, ""},
 		{"node require", kind.NodeJS, "const os = require('os')\nfunction main() { return { a: typeof os.EOL } } // end", `{"a":"string"}`, ""},
 		{"node generator", kind.NodeJS, "function * main() { yield 1; yield { b: 2 } }", `1|{"b":2}`, ""},
+		{"node generator returns", kind.NodeJS, "function * main() { yield 1; return { b: 2 } }", `1|{"result":{"b":2}}`, ""},
+		{"node generator of promises", kind.NodeJS, "function * main() { yield Promise.resolve(1); yield Promise.reject(new Error('no')) }", `1|{"error":"Error: no"}`, "no"},
+		{"node async generator returns", kind.NodeJS, "exports.main = async function * () { yield 1; return [2] }", `1|{"result":[2]}`, ""},
+		{"node generator of no JSON", kind.NodeJS, "function * main() { try { const a = {}; a.a = a; yield a } finally { console.error('closed') } }", `{"error":"TypeError: Converting circular structure to JSON\n    --> starting at object with constructor 'Object'\n    --- property 'a' closes the circle"}`, "closed"},
 		{"node async generator", kind.NodeJS, "exports.main = async function * () { yield 1; throw new Error('end') }", `1|{"error":"Error: end"}`, "Error: end"},
 	} {
 		for _, concurrency := range []int{1, 3} {

@@ -20,6 +20,8 @@ const joinBelow = 32 << 10
 const (
 	runStream    = function.Result
 	cancelStream = function.End
+	holdStream   = function.Stdout
+	goOnStream   = function.Stderr
 )
 
 // stdin writes runs to the process, one after another.
@@ -88,8 +90,9 @@ func (s *stdin) send(framed bool, id uint32, body []byte, wait patience) (began 
 
 func (s *stdin) pass() { s.turn <- struct{}{} }
 
-// cancel tells our own launcher that a run is cut. It waits no longer than limit.
-func (s *stdin) cancel(id uint32, limit time.Duration) error {
+// tell sends our own launcher a frame without payload about a run. It waits no
+// longer than limit.
+func (s *stdin) tell(what function.Stream, id uint32, limit time.Duration) error {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
@@ -102,7 +105,7 @@ func (s *stdin) cancel(id uint32, limit time.Duration) error {
 		return errUnsent
 	}
 	header := make([]byte, headerSize)
-	function.PutFrameHeader(header, cancelStream, 0)
+	function.PutFrameHeader(header, what, 0)
 	binary.BigEndian.PutUint32(header[function.FrameHeaderSize:], id)
 	s.file.SetWriteDeadline(time.Now().Add(limit))
 	defer s.file.SetWriteDeadline(time.Time{})

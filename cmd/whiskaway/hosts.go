@@ -7,10 +7,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/openserverless"
 	"github.com/whiskaway/whiskaway/sandbox"
 	"github.com/whiskaway/whiskaway/server"
 	"github.com/whiskaway/whiskaway/wire"
@@ -18,7 +21,7 @@ import (
 
 // hosts opens the Hosts that a runtime's function asks for, once each.
 type hosts struct {
-	dir        string
+	temp       *scratch // for local
 	concurrent bool
 	log        *slog.Logger
 
@@ -26,6 +29,9 @@ type hosts struct {
 	machine *machine
 	here    *server.Server
 	clients map[string]*wire.Client // by URL
+
+	protocols map[string]function.Protocol      // that were asked for, by URL
+	theirs    map[string]*openserverless.Client // by URL
 }
 
 // asLongAsTheContainer is longer than any container lives.
@@ -34,28 +40,31 @@ const asLongAsTheContainer = 10 * 365 * 24 * time.Hour
 // local returns the Host over this machine's workers. Its data are in the
 // runtime's own temporary directory: a container keeps nothing.
 func (h *hosts) local(ctx context.Context) (function.Host, error) {
+	if isOn(os.Getenv("WHISKAWAY_REMOTE_ONLY")) {
+		return nil, function.Errorf(function.CodeNoCapacity,
+			"functions of this kind run on other machines only, and main does not say on which; write for example main@gpu")
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.here != nil {
 		return h.here, nil
 	}
-	// The container is the sandbox here: what it lets a function do is the platform's business.
-	flags := &machineFlags{
-		sandbox: cmp.Or(os.Getenv("WHISKAWAY_SANDBOX"), string(sandbox.LevelProcess)),
-		memory:  cmp.Or(os.Getenv("WHISKAWAY_MEMORY"), "80%"),
-		network: string(sandbox.NetworkHost), disk: "10g", cache: "50g",
-		// A container that was frozen, or idle, for long still has its function warm.
-		idle: asLongAsTheContainer, grace: asLongAsTheContainer,
-	}
-	m, err := findOut(ctx, h.log, flags, h.dir)
+	flags := containerFlags()
+	// Frozen or idle for long, a container still has its function warm.
+	flags.idle, flags.grace = asLongAsTheContainer, asLongAsTheContainer
+	dir, err := h.temp.dir()
 	if err != nil {
 		return nil, err
 	}
-	c := server.Config{Dir: filepath.Join(h.dir, "server"), EnvsDir: os.Getenv("WHISKAWAY_ENVIRONMENTS")}
+	m, err := findOut(ctx, h.log, &flags, dir)
+	if err != nil {
+		return nil, err
+	}
+	c := server.Config{Dir: filepath.Join(dir, "server"), EnvsDir: os.Getenv("WHISKAWAY_ENVIRONMENTS")}
 	if !h.concurrent {
 		flags.workers = 1
 	}
-	if h.here, err = m.openServer(ctx, c, flags); err != nil {
+	if h.here, err = m.openServer(ctx, c, &flags); err != nil {
 		m.close()
 		return nil, err
 	}
@@ -63,8 +72,18 @@ func (h *hosts) local(ctx context.Context) (function.Host, error) {
 	return h.here, nil
 }
 
+// containerFlags are for functions that run in a runtime's own container. That is the sandbox
+// then: what it lets a function do is the platform's business.
+func containerFlags() machineFlags {
+	return machineFlags{
+		sandbox: cmp.Or(os.Getenv("WHISKAWAY_SANDBOX"), string(sandbox.LevelProcess)),
+		memory:  cmp.Or(os.Getenv("WHISKAWAY_MEMORY"), "80%"),
+		network: string(sandbox.NetworkHost), disk: "10g", cache: "50g",
+	}
+}
+
 // remote returns the Host that a target names.
-func (h *hosts) remote(_ context.Context, target *function.Target) (function.Host, error) {
+func (h *hosts) remote(ctx context.Context, target *function.Target) (function.Host, error) {
 	own := os.Getenv("WHISKAWAY_BALANCER")
 	url := cmp.Or(target.Host, own)
 	if url == "" {
@@ -73,6 +92,62 @@ func (h *hosts) remote(_ context.Context, target *function.Target) (function.Hos
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	protocol, err := h.protocolOf(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	if protocol == function.ProtocolOpenServerless {
+		return h.openServerless(url)
+	}
+	return h.whiskaway(url, own)
+}
+
+// protocolOf returns what the target's host speaks. Where OpenServerless's client mode is switched on,
+// a host that main says nothing about may be OpenServerless's, and is asked. h.mu is held.
+func (h *hosts) protocolOf(ctx context.Context, target *function.Target) (function.Protocol, error) {
+	if target.Host == "" || target.Protocol != "" || !isOn(os.Getenv("OW_ACTIVATE_PROXY_CLIENT")) {
+		return target.Protocol, nil
+	}
+	if known, ok := h.protocols[target.Host]; ok {
+		return known, nil
+	}
+	protocol, err := openserverless.Probe(ctx, target.Host, plainHTTP())
+	if err != nil {
+		return "", err
+	}
+	if h.protocols == nil {
+		h.protocols = map[string]function.Protocol{}
+	}
+	h.protocols[target.Host] = protocol
+	return protocol, nil
+}
+
+// plainHTTP lists the hosts that the operator lets be reached without TLS.
+func plainHTTP() []string { return strings.Split(os.Getenv("WHISKAWAY_PLAIN_HTTP"), ",") }
+
+// openServerless returns the Host over a server of OpenServerless. h.mu is held.
+func (h *hosts) openServerless(url string) (function.Host, error) {
+	if c := h.theirs[url]; c != nil {
+		return c, nil
+	}
+	temp, err := h.temp.dir()
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(temp, "openserverless", strconv.Itoa(len(h.theirs)))
+	c, err := openserverless.NewClient(openserverless.ClientConfig{URL: url, PlainHTTP: plainHTTP(), Dir: dir})
+	if err != nil {
+		return nil, err
+	}
+	if h.theirs == nil {
+		h.theirs = map[string]*openserverless.Client{}
+	}
+	h.theirs[url] = c
+	return c, nil
+}
+
+// whiskaway returns the Host over one of ours. h.mu is held.
+func (h *hosts) whiskaway(url, own string) (function.Host, error) {
 	if c := h.clients[url]; c != nil {
 		return c, nil
 	}
@@ -118,6 +193,11 @@ func (h *hosts) close() {
 	defer h.mu.Unlock()
 	for _, c := range h.clients {
 		c.Close()
+	}
+	for _, c := range h.theirs {
+		if err := c.Close(); err != nil {
+			h.log.Error("removing the code of OpenServerless's functions", "error", err)
+		}
 	}
 	if h.here != nil {
 		closeWithin(workerTimeout, h.log, "the function's workers", h.here.Close)

@@ -33,6 +33,6 @@ func newRoot() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&o.logLevel, "log-level", "info", "what to log: debug, info, warn or error")
 	flags.StringVar(&o.logFormat, "log-format", "text", "how to log: text or json")
-	root.AddCommand(newStandalone(&o), newServer(&o), newBalancer(&o), newRuntime(&o), newStatus(), newVersion())
+	root.AddCommand(newStandalone(&o), newServer(&o), newBalancer(&o), newRuntime(&o), newStatus(), newToken(), newVersion())
 	return root
 }

@@ -1,19 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/whiskaway/whiskaway/openserverless"
 	"github.com/whiskaway/whiskaway/runtime"
 	"github.com/whiskaway/whiskaway/wire"
 )
@@ -37,10 +39,15 @@ A function whose main says @ runs elsewhere (client mode), any other runs here.
   WHISKAWAY_TOKENS_FILE  lines "host token", for targets that are hosts: main@gpu.example.com
   WHISKAWAY_LEASE        how long a function stays that this runtime no longer asks for (60s)
   WHISKAWAY_KIND         the functions' kind: python:3, nodejs:20 or native
+  WHISKAWAY_REMOTE_ONLY  1: a function whose main says no @ is refused
+  WHISKAWAY_PLAIN_HTTP   hosts of OpenServerless that may be reached without TLS: 10.0.0.5:8080
 
-Of OpenServerless's variables, OW_ACTIVATE_PROXY_CLIENT=1 changes nothing (client
-mode is on), and OW_ACTIVATE_PROXY_SERVER=1 makes this a server for clients that
-show WHISKAWAY_TOKEN, as "whiskaway server --listen" does.`,
+Of OpenServerless's variables, OW_ACTIVATE_PROXY_CLIENT=1 lets a target that is a
+host be asked whether it is Whiskaway's or OpenServerless's, and
+OW_ACTIVATE_PROXY_SERVER=1 makes this a server: for clients that show
+WHISKAWAY_TOKEN, as "whiskaway server --listen" does, or with
+WHISKAWAY_OPENSERVERLESS_NAMESPACE for OpenServerless's own clients, as
+"whiskaway server --openserverless" does.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
@@ -52,19 +59,19 @@ show WHISKAWAY_TOKEN, as "whiskaway server --listen" does.`,
 
 func (c *runtimeCommand) run(ctx context.Context, out io.Writer) error {
 	if isOn(os.Getenv("OW_ACTIVATE_PROXY_SERVER")) {
-		s := serverCommand{options: c.options, listen: c.listen, pprof: c.pprof}
+		s, err := c.asServer()
+		if err != nil {
+			return err
+		}
 		return s.run(ctx, out)
 	}
 	log, err := c.runtimeLogger()
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "whiskaway-runtime-")
-	if err != nil {
-		return fmt.Errorf("making a temporary directory: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	if err := watchLifeline(os.Getenv("WHISKAWAY_LIFELINE_FD"), dir); err != nil {
+	var temp scratch
+	defer temp.remove()
+	if err := watchLifeline(os.Getenv("WHISKAWAY_LIFELINE_FD"), &temp); err != nil {
 		return err
 	}
 	l, err := listen(ctx, c.listen)
@@ -72,26 +79,51 @@ func (c *runtimeCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer l.Close()
-	hosts := &hosts{dir: dir, log: log, concurrent: isOn(os.Getenv("__OW_ALLOW_CONCURRENT"))}
+	hosts := &hosts{temp: &temp, log: log, concurrent: isOn(os.Getenv("__OW_ALLOW_CONCURRENT"))}
 	defer hosts.close()
-	return c.serve(ctx, l, hosts, dir, log)
+	return c.serve(ctx, l, hosts, log)
 }
 
-func (c *runtimeCommand) serve(ctx context.Context, l net.Listener, h *hosts, dir string, log *slog.Logger) error {
+// asServer is what OpenServerless's variable makes of a runtime. There is one address, so
+// it is for one sort of clients.
+func (c *runtimeCommand) asServer() (*serverCommand, error) {
+	s := &serverCommand{options: c.options, pprof: c.pprof, drain: closeTimeout, machine: containerFlags()}
+	token, err := secretOf(os.Getenv("WHISKAWAY_TOKEN"), "WHISKAWAY_TOKEN_FILE")
+	if err != nil {
+		return nil, err
+	}
+	namespace := os.Getenv("WHISKAWAY_OPENSERVERLESS_NAMESPACE")
+	switch {
+	case namespace == "" && token == "":
+		return nil, errors.New("OW_ACTIVATE_PROXY_SERVER makes this a server, but it is not said for whom: set WHISKAWAY_TOKEN, a long random secret that Whiskaway's clients show, " +
+			"or WHISKAWAY_OPENSERVERLESS_NAMESPACE, the namespace of OpenServerless's clients, who know no tokens")
+	case namespace != "" && token != "":
+		return nil, errors.New("WHISKAWAY_TOKEN and WHISKAWAY_OPENSERVERLESS_NAMESPACE are both set, but OpenServerless's clients know no tokens: unset one of the two")
+	case token != "":
+		s.listen, s.token = c.listen, token
+	default:
+		s.openServerless = openServerlessFlags{listen: c.listen, namespace: namespace, kind: cmp.Or(os.Getenv("WHISKAWAY_KIND"), defaultKind), idle: openserverless.DefaultIdle}
+	}
+	return s, nil
+}
+
+func (c *runtimeCommand) serve(ctx context.Context, l net.Listener, h *hosts, log *slog.Logger) error {
 	lease, err := leaseFrom(os.Getenv("WHISKAWAY_LEASE"))
 	if err != nil {
 		return err
 	}
 	r := runtime.New(runtime.Config{
-		Local: h.local, Remote: h.remote, Kind: os.Getenv("WHISKAWAY_KIND"), Dir: filepath.Join(dir, "code"),
+		Local: h.local, Remote: h.remote, Kind: os.Getenv("WHISKAWAY_KIND"),
 		APIHost: os.Getenv("__OW_API_HOST"), LeaseTTL: lease, AllowConcurrent: h.concurrent, Stdout: os.Stdout, Stderr: os.Stderr, Log: log})
 	defer closeWithin(leaseTimeout, log, "the function", r.Close)
 	g, ctx := errgroup.WithContext(ctx)
 	if err := servePprof(g, ctx, c.pprof); err != nil {
 		return err
 	}
-	face := wire.Server{Handler: r.Handler(), Grace: runtimeGrace, Last: runtimeLast, Log: log}
+	trimmer := newTrimmer(r.Handler())
+	face := wire.Server{Handler: trimmer, Grace: runtimeGrace, Last: runtimeLast, Log: log}
 	g.Go(func() error { return face.Serve(ctx, l) })
+	g.Go(func() error { return trimmer.run(ctx) })
 	if err := tellReady(os.Getenv("WHISKAWAY_READY_FD"), l.Addr().String()); err != nil {
 		return err
 	}
@@ -130,9 +162,9 @@ func isOn(value string) bool {
 }
 
 // watchLifeline ends this process when the file descriptor that number names
-// reaches its end: whoever started us is gone, and nobody would stop us. dir is
+// reaches its end: whoever started us is gone, and nobody would stop us. temp is
 // removed first.
-func watchLifeline(number, dir string) error {
+func watchLifeline(number string, temp *scratch) error {
 	if number == "" {
 		return nil
 	}
@@ -143,7 +175,7 @@ func watchLifeline(number, dir string) error {
 	// This goroutine ends with the process: that is its whole purpose.
 	go func() {
 		io.Copy(io.Discard, f)
-		os.RemoveAll(dir)
+		temp.remove()
 		os.Exit(1)
 	}()
 	return nil

@@ -23,6 +23,7 @@ type serverCommand struct {
 	labels                                     []string
 	drain                                      time.Duration
 	machine                                    machineFlags
+	openServerless                             openServerlessFlags
 }
 
 func newServer(o *options) *cobra.Command {
@@ -33,7 +34,8 @@ func newServer(o *options) *cobra.Command {
 		Long: "Server mode: run functions on this machine.\n\n" +
 			"With --balancer it joins that balancer by dialling it: no open port is needed.\n" +
 			"With --listen it serves clients that come directly. Both together work too;\n" +
-			"the direct clients' tokens are then in the data directory.",
+			"the direct clients' tokens are then in the data directory.\n" +
+			"With --openserverless it serves OpenServerless's clients, who know no tokens.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
@@ -44,6 +46,7 @@ func newServer(o *options) *cobra.Command {
 	f.StringVar(&c.listen, "listen", "", "serve clients directly at this address; plain http on loopback, TLS elsewhere")
 	f.StringVar(&c.data, "data", "", "the data directory (default: whiskaway/server under the user's state directory)")
 	f.StringVar(&c.name, "name", "", "the server's name in the status (default: the host's name)")
+	c.openServerless.add(f)
 	c.machine.add(f)
 	f.DurationVar(&c.drain, "drain-timeout", closeTimeout, "how long runs under way may go on when the server is to stop")
 	pprofFlag(f, &c.pprof)
@@ -55,8 +58,11 @@ func (c *serverCommand) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if c.balancer == "" && c.listen == "" {
+	if c.balancer == "" && c.listen == "" && c.openServerless.listen == "" {
 		return errors.New("say whom to serve: --balancer URL to join a balancer, or --listen ADDR for clients that come directly")
+	}
+	if err := c.openServerless.check(); err != nil {
+		return err
 	}
 	if c.token == "" {
 		if c.token, err = secretOf(os.Getenv("WHISKAWAY_TOKEN"), "WHISKAWAY_TOKEN_FILE"); err != nil {
@@ -97,6 +103,11 @@ func (c *serverCommand) begin(g *errgroup.Group, ctx context.Context, out io.Wri
 	}
 	if c.listen != "" {
 		if err := c.serveDirectly(g, ctx, out, host, dir, log); err != nil {
+			return err
+		}
+	}
+	if c.openServerless.listen != "" {
+		if err := c.openServerless.serve(g, ctx, out, host, dir, log); err != nil {
 			return err
 		}
 	}

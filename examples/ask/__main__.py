@@ -2,8 +2,11 @@
 import importlib.util
 import os
 import pathlib
+import queue
 import secrets
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import xllamacpp
 
@@ -39,24 +42,73 @@ def device():
 model = load()  # once per process: the runs share it
 
 
-def main(args):
+def request_of(args):
+    """What the model is asked, or {"error": …}."""
     prompt, limit = args.get("prompt"), args.get("max_tokens", 160)
     if not isinstance(prompt, str) or not prompt.strip():
         return {"error": 'ask me something: {"prompt": "Why is the sky blue?"}'}
     if not isinstance(limit, int) or not 1 <= limit <= 1024:
         return {"error": "max_tokens must be a whole number from 1 to 1024"}
     print("prompt:", prompt)
-    start = time.monotonic()
-    chat = CHAT + [{"role": "user", "content": prompt}]
-    reply = model.handle_chat_completions({"messages": chat, "max_tokens": limit, **SAMPLING})
-    if "choices" not in reply:
-        return {"error": "the model refused: " + reply["error"]["message"]}
-    seconds, tokens = time.monotonic() - start, reply["usage"]["completion_tokens"]
+    return {"messages": CHAT + [{"role": "user", "content": prompt}], "max_tokens": limit, **SAMPLING}
+
+
+def answer_of(text, tokens, seconds):
     print(f"{tokens} tokens in {seconds:.2f} s on {device()}")
     return {
-        "answer": reply["choices"][0]["message"]["content"].strip(),
+        "answer": text.strip(),
         "tokens": tokens,
         "seconds": round(seconds, 3),
         "tokens_per_second": round(tokens / seconds, 1),
         "device": device(),
     }
+
+
+def main(args):
+    request = request_of(args)
+    if "error" in request:
+        return request
+    start = time.monotonic()
+    reply = model.handle_chat_completions(request)
+    if "choices" not in reply:
+        return {"error": "the model refused: " + reply["error"]["message"]}
+    text = reply["choices"][0]["message"]["content"]
+    return answer_of(text, reply["usage"]["completion_tokens"], time.monotonic() - start)
+
+
+def stream(args):
+    """The same, word by word: {"text": …} for each token, and at the end what main answers."""
+    request = request_of(args)
+    if "error" in request:
+        yield request
+        return
+    start, text, tokens = time.monotonic(), "", 0
+    for chunk in chunks(request):
+        if "choices" not in chunk:
+            yield {"error": "the model refused: " + chunk["error"]["message"]}
+            return
+        word = chunk["choices"][0]["delta"].get("content")
+        tokens = chunk.get("timings", {}).get("predicted_n", tokens)
+        if word:
+            text += word
+            yield {"text": word}
+    return answer_of(text, tokens, time.monotonic() - start)
+
+
+def chunks(request):
+    """Yields what the model sends, as it sends it. Who stops reading stops the model."""
+    arrived, left = queue.SimpleQueue(), threading.Event()
+
+    def take(chunk):
+        arrived.put(chunk)
+        return left.is_set()  # True stops the model
+
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(model.handle_chat_completions, {**request, "stream": True}, take)
+        asked.add_done_callback(lambda _: arrived.put(None))
+        try:
+            while (chunk := arrived.get()) is not None:
+                yield chunk
+        finally:
+            left.set()
+    asked.result()  # raises what the model has raised

@@ -91,13 +91,21 @@ func (a *API) invoke(q *request, name controller.Name) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	id, done, err := a.controller.Invoke(q.Context(), controller.Invocation{
-		By: q.by, Action: name, Args: args, Transaction: q.transaction, Wait: wait,
-	})
+	in := controller.Invocation{By: q.by, Action: name, Args: args, Transaction: q.transaction, Wait: wait}
+	reading := q.reading(wait > 0 && onlyResult)
+	if reading != nil {
+		in.Reader = reading
+		defer reading.leave()
+	}
+	id, done, err := a.controller.Invoke(q.Context(), in)
 	if err != nil {
 		return reply{}, err
 	}
-	q.w.Header().Set("x-openwhisk-activation-id", id)
+	if reading == nil {
+		q.w.Header().Set(headerActivation, id)
+	} else if reading.end(done) {
+		return reply{}, nil
+	}
 	if done == nil {
 		return reply{http.StatusAccepted, map[string]string{"activationId": id}}, nil
 	}

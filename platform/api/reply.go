@@ -8,7 +8,7 @@ import (
 )
 
 // A reply is a status and a body: nil for none, raw for JSON as it is, anything
-// else to be encoded.
+// else to be encoded. Without a status the answer is written already.
 type reply struct {
 	status int
 	body   any
@@ -28,6 +28,9 @@ func answer[T any](body T, err error) (reply, error) {
 }
 
 func (rep reply) write(w http.ResponseWriter) {
+	if rep.status == 0 {
+		return
+	}
 	if rep.body == nil {
 		if rep.status != http.StatusNoContent {
 			w.Header().Set("Content-Length", "0")

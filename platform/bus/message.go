@@ -15,6 +15,7 @@ type Run struct {
 	Accepted     int64           // when the controller accepted it, in microseconds since 1970
 	ReplyTo      string          // whose Completed topic waits for it; empty: nobody's
 	Cause        string          // the activation that caused this one, if any
+	Reader       Reader          `json:"-"` // who reads the result's items as they come; nil: nobody
 }
 
 // An Action is what an invoker must know of an action. It does not change:

@@ -18,6 +18,17 @@ type Invocation struct {
 	Transaction string
 	Cause       string        // the activation that causes this one, if any
 	Wait        time.Duration // how long to wait for the end; 0: not at all
+	Reader      Reader        // who reads the result's items as they come; nil: nobody
+}
+
+// A Reader is a bus.Reader that must know more.
+type Reader interface {
+	bus.Reader
+	// Accepted is called first, with the activation's id.
+	Accepted(id string)
+	// Stays is asked when the wait is over. It reports whether a stream has begun, whose end
+	// is then waited for. If not, the run goes on without the reader.
+	Stays() bool
 }
 
 // Invoke sends an invocation on its way and returns the activation's id. done is
@@ -44,19 +55,36 @@ func (c *Controller) Invoke(ctx context.Context, in Invocation) (id string, done
 		return run.ActivationID, nil, c.publish(ctx, run)
 	}
 	run.ReplyTo = c.cfg.Name
+	if in.Reader != nil {
+		in.Reader.Accepted(run.ActivationID)
+		run.Reader = in.Reader
+	}
 	end := c.waiters.add(run.ActivationID)
 	defer c.waiters.remove(run.ActivationID)
 	if err := c.publish(ctx, run); err != nil {
 		return "", nil, err
 	}
+	return run.ActivationID, await(ctx, end, in), nil
+}
+
+// await waits for the end for as long as the caller wants to.
+func await(ctx context.Context, end <-chan *bus.Completed, in Invocation) *bus.Completed {
 	timer := time.NewTimer(in.Wait)
 	defer timer.Stop()
-	select {
-	case done = <-end:
-	case <-timer.C:
-	case <-ctx.Done():
+	over := timer.C
+	for {
+		select {
+		case done := <-end:
+			return done
+		case <-ctx.Done():
+			return nil
+		case <-over:
+		}
+		if in.Reader == nil || !in.Reader.Stays() {
+			return nil
+		}
+		over = nil
 	}
-	return run.ActivationID, done, nil
 }
 
 func (c *Controller) publish(ctx context.Context, run *bus.Run) error {

@@ -22,6 +22,7 @@ const (
 	msgActionFetch    = "Action could not be fetched."
 	msgNoRoom         = "No container could be had for the action in time: all are busy. Try again later."
 	msgRefusedTwice   = "The action was refused by two containers: %s"
+	msgReaderLeft     = "The caller who read the result as a stream has left, and the action was ended."
 	msgInvokerStopped = "The platform was stopped before the action ended."
 )
 

@@ -11,6 +11,9 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/whiskaway/whiskaway/platform/bus"
+	"github.com/whiskaway/whiskaway/stream"
 )
 
 // errNotStarted says that a request certainly never reached the container.
@@ -43,12 +46,17 @@ type answer struct {
 // ctx ends, the connection is cut. The error wraps errNotStarted when no
 // connection could be made.
 func (c *client) post(ctx context.Context, path string, limit int64, body ...[]byte) (answer, error) {
+	return c.ask(ctx, path, limit, nil, body)
+}
+
+// ask is post, which hands the items of the answer to a reader if there is one.
+func (c *client) ask(ctx context.Context, path string, limit int64, reader bus.Reader, body [][]byte) (answer, error) {
 	if err := c.connect(ctx); err != nil {
 		return answer{}, fmt.Errorf("%w: %w", errNotStarted, cmp.Or(ctx.Err(), err))
 	}
 	conn := c.conn
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	ans, keep, err := c.exchange(path, limit, body)
+	ans, keep, err := c.exchange(path, limit, reader, body)
 	if !stop() || err != nil || !keep {
 		c.close()
 	}
@@ -73,8 +81,12 @@ func (c *client) connect(ctx context.Context) error {
 	return nil
 }
 
-func (c *client) exchange(path string, limit int64, body [][]byte) (ans answer, keep bool, err error) {
-	if err := c.send(path, body); err != nil {
+func (c *client) exchange(path string, limit int64, reader bus.Reader, body [][]byte) (ans answer, keep bool, err error) {
+	accept := ""
+	if reader != nil {
+		accept = stream.TypeEvents
+	}
+	if err := c.send(path, accept, body); err != nil {
 		return ans, false, err
 	}
 	resp, err := http.ReadResponse(c.br, nil)
@@ -85,6 +97,10 @@ func (c *client) exchange(path string, limit int64, body [][]byte) (ans answer, 
 		return ans, false, err
 	}
 	defer resp.Body.Close()
+	if reader != nil && isEvents(resp) {
+		ans, err = readEvents(resp, limit, reader)
+		return ans, err == nil && !resp.Close, err
+	}
 	ans = answer{status: resp.StatusCode, header: resp.Header, length: resp.ContentLength}
 	if ans.length < 0 {
 		return ans, false, nil // not allowed: nobody will look at the body
@@ -97,7 +113,7 @@ func (c *client) exchange(path string, limit int64, body [][]byte) (ans answer, 
 	return ans, !ans.truncated && !resp.Close, nil
 }
 
-func (c *client) send(path string, body [][]byte) error {
+func (c *client) send(path, accept string, body [][]byte) error {
 	length := 0
 	for _, part := range body {
 		length += len(part)
@@ -109,6 +125,9 @@ func (c *client) send(path string, body [][]byte) error {
 	head = append(head, c.addr...)
 	head = append(head, "\r\nUser-Agent: whiskaway-invoker\r\nContent-Type: application/json\r\nContent-Length: "...)
 	head = strconv.AppendInt(head, int64(length), 10)
+	if accept != "" {
+		head = append(append(head, "\r\nAccept: "...), accept...)
+	}
 	head = append(head, "\r\n\r\n"...)
 	all := append(net.Buffers{head}, body...)
 	_, err := all.WriteTo(c.conn) // one writev

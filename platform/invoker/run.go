@@ -173,14 +173,18 @@ func (v *Invoker) run(ctx context.Context, c *container, run *bus.Run, e *execut
 	began := time.Now()
 	ctx, cancel := context.WithDeadline(ctx, began.Add(limit))
 	defer cancel()
+	ctx, stop := untilLeft(ctx, run)
+	defer stop()
 	sending()
-	ans, err := c.http.post(ctx, "/run", v.cfg.MaxResult, runBody(run, began.Add(limit))...)
+	ans, err := c.http.ask(ctx, "/run", v.cfg.MaxResult, run.Reader, runBody(run, began.Add(limit)))
 	e.end = time.Now()
 	switch {
 	case errors.Is(err, errNotStarted) && ctx.Err() == nil:
 		return refusal{err.Error()}
 	case errors.Is(err, context.DeadlineExceeded):
 		e.verdict, e.timeout = timedOut(limit, false), true
+	case err != nil && (hasLeft(run) || errors.Is(err, errUnread)):
+		e.verdict = failed(store.StatusApplicationError, msgReaderLeft)
 	case errors.Is(err, context.Canceled):
 		e.verdict = failed(store.StatusWhiskError, msgInvokerStopped)
 	case err != nil:

@@ -1,4 +1,4 @@
-package runtime
+package initbody
 
 import (
 	"bufio"
@@ -17,9 +17,9 @@ import (
 	"github.com/whiskaway/whiskaway/function"
 )
 
-func readAll(t *testing.T, c *codeFile) string {
+func readAll(t *testing.T, c *Code) string {
 	t.Helper()
-	f, err := c.open()
+	f, err := c.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,25 +31,37 @@ func readAll(t *testing.T, c *codeFile) string {
 	return string(data)
 }
 
+// kept lists the files in dir, also those without a name that this process has open.
+func kept(dir string) []string {
+	files, _ := filepath.Glob(filepath.Join(dir, "*"))
+	open, _ := filepath.Glob("/proc/self/fd/*")
+	for _, fd := range open {
+		if path, err := os.Readlink(fd); err == nil && strings.HasPrefix(path, dir+"/") && strings.HasSuffix(path, " (deleted)") {
+			files = append(files, path)
+		}
+	}
+	return files
+}
+
 func TestReadInit(t *testing.T) {
 	cases := []struct {
 		name, body string
-		want       initValue
+		want       Value
 		code       string
 	}{
 		{"as the platform sends it", `{"value":{"name":"hello","main":"main","code":"def main(a):\n\treturn \"ü\u00e9\ud83d\ude00\"","binary":false,"env":{"A":"b"}}}`,
-			initValue{Name: "hello", Main: "main"}, "def main(a):\n\treturn \"üé😀\""},
-		{"binary, code first", `{"value":{"code":"AAEC/w==","binary":true,"main":"x"}}`, initValue{Main: "x", Binary: true}, "\x00\x01\x02\xff"},
-		{"base64 with line breaks and escaped slashes", `{"value":{"code":"AAEC\r\n\/w==","binary":true}}`, initValue{Binary: true}, "\x00\x01\x02\xff"},
-		{"lenient", `{"value":{"code":"x"}}`, initValue{}, "x"},
-		{"other fields", `{"proxiedActionID":"7","code":"no","value":{"x":{"code":"no"},"y":["code","no"],"code":"yes","z":[{"value":{"code":"no"}}]}}`, initValue{}, "yes"},
-		{"escaped keys", `{"v\u0061lue":{"c\u006fde":"yes"}}`, initValue{}, "yes"},
-		{"half a surrogate", `{"value":{"code":"a\ud83d\ud83d\ude00b\ude00"}}`, initValue{}, "a\ufffd😀b\ufffd"},
+			Value{Name: "hello", Main: "main"}, "def main(a):\n\treturn \"üé😀\""},
+		{"binary, code first", `{"value":{"code":"AAEC/w==","binary":true,"main":"x"}}`, Value{Main: "x", Binary: true}, "\x00\x01\x02\xff"},
+		{"base64 with line breaks and escaped slashes", `{"value":{"code":"AAEC\r\n\/w==","binary":true}}`, Value{Binary: true}, "\x00\x01\x02\xff"},
+		{"lenient", `{"value":{"code":"x"}}`, Value{}, "x"},
+		{"other fields", `{"proxiedActionID":"7","code":"no","value":{"x":{"code":"no"},"y":["code","no"],"code":"yes","z":[{"value":{"code":"no"}}]}}`, Value{}, "yes"},
+		{"escaped keys", `{"v\u0061lue":{"c\u006fde":"yes"}}`, Value{}, "yes"},
+		{"half a surrogate", `{"value":{"code":"a\ud83d\ud83d\ude00b\ude00"}}`, Value{}, "a\ufffd😀b\ufffd"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			value, code, err := readInit(iotest.OneByteReader(strings.NewReader(c.body)), dir)
+			value, code, err := Read(iotest.OneByteReader(strings.NewReader(c.body)), dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -59,11 +71,14 @@ func TestReadInit(t *testing.T) {
 			if got := readAll(t, code); got != c.code {
 				t.Errorf("code %q, want %q", got, c.code)
 			}
-			if code.digest != function.DigestOf([]byte(c.code)) {
+			if code.Digest != function.DigestOf([]byte(c.code)) {
 				t.Error("the digest is not the code's")
 			}
-			if files, _ := os.ReadDir(dir); len(files) != 1 {
+			if files := kept(dir); len(files) != 1 {
 				t.Errorf("%d files are left, want the code only", len(files))
+			}
+			if err := code.Remove(); err != nil || len(kept(dir)) != 0 {
+				t.Errorf("removing the code: %v", err)
 			}
 		})
 	}
@@ -90,19 +105,19 @@ func TestReadInitRefuses(t *testing.T) {
 		{"control character", "{\"value\":{\"code\":\"a\nb\"}}", "control character"},
 		{"bad escape", `{"value":{"code":"\x"}}`, "backslash"},
 		{"bad hex", `{"value":{"code":"\u12g4"}}`, "backslash"},
-		{"too much beside the code", `{"value":{"code":"a","x":"` + strings.Repeat("x", maxInitRest) + `"}}`, "beside the code"},
+		{"too much beside the code", `{"value":{"code":"a","x":"` + strings.Repeat("x", maxRest) + `"}}`, "beside the code"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			_, _, err := readInit(strings.NewReader(c.body), dir)
+			_, _, err := Read(strings.NewReader(c.body), dir)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want one with %q", err, c.want)
 			}
 			if err != nil && strings.Contains(err.Error(), "secret") {
 				t.Errorf("the error tells a value: %v", err)
 			}
-			if files, _ := os.ReadDir(dir); len(files) != 0 {
+			if files := kept(dir); len(files) != 0 {
 				t.Errorf("%d files are left", len(files))
 			}
 		})
@@ -127,7 +142,7 @@ func TestCodeTooLarge(t *testing.T) {
 	if _, err := keepCode(dir, text, true); function.CodeOf(err) != function.CodeTooLarge {
 		t.Errorf("binary: %v", err)
 	}
-	if files, _ := os.ReadDir(dir); len(files) != 0 {
+	if files := kept(dir); len(files) != 0 {
 		t.Errorf("%d files are left", len(files))
 	}
 }
@@ -142,35 +157,10 @@ func (letters) Read(p []byte) (int, error) {
 }
 
 func TestInitEnv(t *testing.T) {
-	v := initValue{Env: map[string]json.RawMessage{"A": json.RawMessage(`"x"`), "N": json.RawMessage(`12345678901234567890`), "O": json.RawMessage(`{"a":1}`)}}
+	v := Value{Env: map[string]json.RawMessage{"A": json.RawMessage(`"x"`), "N": json.RawMessage(`12345678901234567890`), "O": json.RawMessage(`{"a":1}`)}}
 	want := map[string]string{"A": "x", "N": "12345678901234567890", "O": `{"a":1}`}
-	if got := v.env(); !maps.Equal(got, want) {
+	if got := v.Environ(); !maps.Equal(got, want) {
 		t.Errorf("got %v", got)
-	}
-}
-
-func TestNewSpec(t *testing.T) {
-	cases := []struct {
-		name          string
-		env           map[string]string
-		wantNamespace string
-		wantAction    string
-	}{
-		{"hello", map[string]string{}, "default", "hello"},
-		{"hello", map[string]string{"__OW_NAMESPACE": "guest", "__OW_ACTION_NAME": "/guest/hi"}, "guest", "hi"},
-		{"hello", map[string]string{"__OW_NAMESPACE": "guest", "__OW_ACTION_NAME": "/other/pkg/hi"}, "guest", "pkg/hi"},
-		{"", map[string]string{}, "default", "action"},
-		{"", map[string]string{"__OW_ACTION_NAME": "/guest"}, "default", "action"},
-	}
-	for _, c := range cases {
-		c.env["__OW_API_KEY"], c.env["MINE"] = "secret", "1"
-		s := newSpec(c.name, "main", c.env)
-		if s.Namespace != c.wantNamespace || s.Action != c.wantAction {
-			t.Errorf("%v: got %s, want /%s/%s", c.env, s.FullName(), c.wantNamespace, c.wantAction)
-		}
-		if !maps.Equal(s.Env, map[string]string{"MINE": "1"}) {
-			t.Errorf("env %v", s.Env)
-		}
 	}
 }
 

@@ -1,4 +1,4 @@
-package runtime
+package initbody
 
 import (
 	"bufio"
@@ -82,8 +82,8 @@ func (c *carver) tracked() bool { return c.depth == 1 || c.depth == 2 }
 
 // keep adds bytes to the rest.
 func (c *carver) keep(b ...byte) error {
-	if len(c.rest)+len(b) > maxInitRest {
-		return function.Errorf(function.CodeTooLarge, "The body of /init has more than %d MB beside the code.", maxInitRest>>20)
+	if len(c.rest)+len(b) > maxRest {
+		return function.Errorf(function.CodeTooLarge, "The body of /init has more than %d MB beside the code.", maxRest>>20)
 	}
 	c.rest = append(c.rest, b...)
 	return nil

@@ -1,11 +1,10 @@
-package runtime
+package initbody
 
 import (
 	"bufio"
 	"encoding/json"
 	"errors"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/whiskaway/whiskaway/function"
@@ -15,22 +14,26 @@ const (
 	// maxCodeText bounds the "code" field: base64 of maxCode, and some more
 	// for line breaks in it.
 	maxCodeText = maxCode/3*4 + 2<<20
-	// maxInitRest bounds an /init body without its code, in bytes.
-	maxInitRest = 8 << 20
+	// maxRest bounds an /init body without its code, in bytes.
+	maxRest = 8 << 20
 )
 
-// An initValue is what /init is told about the function, without its code.
-type initValue struct {
+// A Value is what /init is told about the function, without its code.
+type Value struct {
 	Name   string                     `json:"name"`
 	Main   string                     `json:"main"`
-	Code   *string                    `json:"code"` // emptied on the way in, see carve
+	Code   *string                    `json:"code"` // emptied on the way in
 	Binary bool                       `json:"binary"`
 	Env    map[string]json.RawMessage `json:"env"`
+
+	// ProxiedActionID is the field of that name beside the value, which
+	// OpenServerless's clients send; nil if there is none.
+	ProxiedActionID json.RawMessage `json:"-"`
 }
 
-// env returns the environment as texts. OpenWhisk sends strings; any other
+// Environ returns the environment as texts. OpenWhisk sends strings; any other
 // value becomes its JSON, as the Go action proxy does it.
-func (v initValue) env() map[string]string {
+func (v Value) Environ() map[string]string {
 	env := make(map[string]string, len(v.Env))
 	for name, raw := range v.Env {
 		var text string
@@ -42,47 +45,47 @@ func (v initValue) env() map[string]string {
 	return env
 }
 
-// readInit reads an /init body. The code goes to a file in dir without ever
-// being in memory as a whole.
-func readInit(body io.Reader, dir string) (initValue, *codeFile, error) {
+// Read reads the body of an /init. The code goes to a file in dir, which is made
+// if missing; the caller removes it. Errors are, or wrap, a *function.Error with
+// CodeBadRequest or CodeTooLarge when the body is at fault, or ErrNoCode.
+func Read(body io.Reader, dir string) (Value, *Code, error) {
 	text, err := newTempFile(dir)
 	if err != nil {
-		return initValue{}, nil, err
+		return Value{}, nil, err
 	}
-	defer func() {
-		text.Close()
-		os.Remove(text.Name())
-	}()
-	value, err := splitInit(body, text)
+	defer text.Close()
+	value, err := split(body, text)
 	if err != nil {
-		return initValue{}, nil, err
+		return Value{}, nil, err
 	}
 	if info, err := text.Stat(); err != nil || info.Size() == 0 {
-		return initValue{}, nil, errNoCode
+		return Value{}, nil, ErrNoCode
 	}
 	code, err := keepCode(dir, text, value.Binary)
 	return value, code, err
 }
 
-// errNoCode has the words of OpenWhisk's own runtimes.
-var errNoCode = function.Errorf(function.CodeForbidden, "Missing main/no code to execute.")
+// ErrNoCode is for a body without code. It has the words of OpenWhisk's own runtimes.
+var ErrNoCode = function.Errorf(function.CodeForbidden, "Missing main/no code to execute.")
 
-// splitInit writes the text of the code to text, and returns the rest.
-func splitInit(body io.Reader, text io.Writer) (initValue, error) {
+// split writes the text of the code to text, and returns the rest.
+func split(body io.Reader, text io.Writer) (Value, error) {
 	buffered := bufio.NewWriterSize(text, 64<<10)
 	rest, err := carve(bufio.NewReaderSize(body, 64<<10), buffered)
 	if err != nil {
-		return initValue{}, err
+		return Value{}, err
 	}
 	if err := buffered.Flush(); err != nil {
-		return initValue{}, err
+		return Value{}, err
 	}
 	var request struct {
-		Value initValue `json:"value"`
+		ProxiedActionID json.RawMessage `json:"proxiedActionID"`
+		Value           Value           `json:"value"`
 	}
 	if err := json.Unmarshal(rest, &request); err != nil {
-		return initValue{}, function.Errorf(function.CodeBadRequest, "The body of /init is not what was expected: %s.", jsonProblem(err))
+		return Value{}, function.Errorf(function.CodeBadRequest, "The body of /init is not what was expected: %s.", jsonProblem(err))
 	}
+	request.Value.ProxiedActionID = request.ProxiedActionID
 	return request.Value, nil
 }
 
