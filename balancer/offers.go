@@ -61,8 +61,9 @@ func (b *Balancer) loadOffers(now time.Time) map[string]goneOffer {
 	return gone
 }
 
-// saveGap is the shortest time between two writes of the file.
-const saveGap = time.Second
+// saveGap is the shortest time between two writes of the file. A balancer that
+// is killed so soon after a server joined does not know of it later.
+const saveGap = 100 * time.Millisecond
 
 // keepOffers writes the file after each change, once more when the grace of
 // what has gone is over, and at the end. It is the file's only writer.
@@ -73,7 +74,7 @@ func (b *Balancer) keepOffers() {
 		changed := b.offers.wait() // before looking, so that no change is missed
 		b.mu.Unlock()
 		last = b.saveOffers(last)
-		if b.sleep(b.ctx, b.cfg.LabelGrace+saveGap, changed) != nil || b.sleep(b.ctx, saveGap, nil) != nil {
+		if b.sleep(b.ctx, saveGap, nil) != nil || b.sleep(b.ctx, b.cfg.LabelGrace, changed) != nil {
 			b.saveOffers(last)
 			return
 		}

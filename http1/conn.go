@@ -200,7 +200,7 @@ func (c *conn) answer() bool {
 		return false
 	}
 	c.s.tell(c.net, http.StateActive)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(c.s.cfg.Base)
 	defer cancel()
 	r := c.request.forHandler(ctx, &c.body)
 	c.response.begin(c.request.last)

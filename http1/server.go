@@ -21,6 +21,8 @@ type Config struct {
 	// ConnState is told of the connections as net/http does it. For one
 	// connection its calls never overlap. nil: nobody.
 	ConnState func(net.Conn, http.ConnState)
+	// Base is what the contexts of requests come from; nil: context.Background.
+	Base context.Context
 	// ErrorLog gets what went wrong with connections and handlers.
 	ErrorLog *log.Logger
 }
@@ -44,6 +46,9 @@ type Server struct {
 
 // New returns a server.
 func New(cfg Config) *Server {
+	if cfg.Base == nil {
+		cfg.Base = context.Background()
+	}
 	s := &Server{
 		cfg: cfg, handed: newHandedListener(), stop: make(chan struct{}),
 		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{},
@@ -53,6 +58,7 @@ func New(cfg Config) *Server {
 	s.std = &http.Server{
 		Handler: cfg.Handler, IdleTimeout: cfg.IdleTimeout, ReadHeaderTimeout: cfg.HeaderTimeout,
 		ErrorLog: cfg.ErrorLog, Protocols: &protocols, ConnState: s.handedState,
+		BaseContext: func(net.Listener) context.Context { return cfg.Base },
 	}
 	return s
 }

@@ -8,6 +8,7 @@
 //   - Each run, and each failed init, ends with one guard line on stdout and one
 //     on stderr, whatever happened, before the HTTP answer is finished.
 //   - A run is repeated only when the Host said that it never started.
+//   - After a gap in the renewals nothing is sent on a connection from before it.
 //   - Every answer has a Content-Length, but for a stream that the caller asked for.
 //   - The code stays on disk, not in memory: it is needed again when the Host
 //     has forgotten the function.

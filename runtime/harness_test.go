@@ -82,6 +82,7 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 			return g.host, nil
 		},
 		Kind: "python:3", Dir: g.dir, APIHost: "http://api", Stdout: g.out, Stderr: g.err,
+		HostPatience: time.Millisecond,
 	}
 	for _, f := range change {
 		f(&cfg)

@@ -53,6 +53,7 @@ func (r *Runtime) init(req *http.Request) error {
 		code.Remove()
 		return err
 	}
+	fn.beats()
 	r.function.Store(fn)
 	fn.background.Go(fn.keepLease)
 	return nil
@@ -99,8 +100,8 @@ func (r *Runtime) bind(ctx context.Context, value initbody.Value, env map[string
 	if err != nil {
 		return nil, err
 	}
-	lease := function.Lease{ID: function.NewLeaseID(), TTL: function.DefaultLeaseTTL}
-	return &bound{host: host, spec: spec, lease: lease, code: code, log: r.cfg.Log, life: r.life}, nil
+	lease := function.Lease{ID: function.NewLeaseID(), TTL: r.cfg.LeaseTTL}
+	return &bound{host: host, spec: spec, lease: lease, code: code, log: r.cfg.Log, patience: r.cfg.HostPatience, life: r.life}, nil
 }
 
 // hostFor returns the host for target, which is nil for this machine. env is the init environment.

@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -55,6 +57,9 @@ func (r *Runtime) run(req *http.Request, out *output) (answer, function.Summary)
 	sum, err := fn.run(req.Context(), &act, deadline, out)
 	if err != nil {
 		return r.refused(err, fn.warm.Load(), out), sum
+	}
+	if told := (*function.Error)(nil); sum.Outcome == function.OutcomeCancelled && errors.As(context.Cause(req.Context()), &told) {
+		sum.Error = told.Message // it was not the caller who left
 	}
 	if sum.Outcome == function.OutcomeOK && !fn.warm.Load() {
 		fn.warm.Store(true)

@@ -43,6 +43,12 @@ type Config struct {
 	// AllowConcurrent says that the platform announced parallel runs. They are
 	// accepted without it too, but then the log tells that their lines mix.
 	AllowConcurrent bool
+	// LeaseTTL is how long the function's lease lives without being renewed; 0
+	// means function.DefaultLeaseTTL.
+	LeaseTTL time.Duration
+	// HostPatience is how long runs wait for a host that is away and was there
+	// before; 0 means DefaultHostPatience.
+	HostPatience time.Duration
 	// Body bounds the bodies of runs; zero means function.DefaultBodyLimits.
 	Body function.BodyLimits
 	// MaxResult bounds a run's result, in bytes; 0 means DefaultMaxResult.
@@ -82,6 +88,12 @@ type Runtime struct {
 func New(cfg Config) *Runtime {
 	if cfg.Body == (function.BodyLimits{}) {
 		cfg.Body = function.DefaultBodyLimits
+	}
+	if cfg.LeaseTTL == 0 {
+		cfg.LeaseTTL = function.DefaultLeaseTTL
+	}
+	if cfg.HostPatience == 0 {
+		cfg.HostPatience = DefaultHostPatience
 	}
 	if cfg.MaxResult == 0 {
 		cfg.MaxResult = DefaultMaxResult

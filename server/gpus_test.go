@@ -675,6 +675,7 @@ func TestFakeGPUsThatVanish(t *testing.T) {
 	devices := d.devices
 	d.have()
 	h.status("no GPU", func(s function.Status) bool { return len(s.Servers[0].GPUs) == 0 })
+	h.sampled(t) // the account knows it a moment after the status
 	waits := h.begin(h.loads("waits", memory(8*gb)))
 	h.up(h.loads("without", function.Requirements{}))
 	h.sampled(t)

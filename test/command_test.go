@@ -83,3 +83,16 @@ func TestTwoServersCannotShareADirectory(t *testing.T) {
 		t.Errorf("the second server said %q", out)
 	}
 }
+
+func TestBadLeaseIsRefused(t *testing.T) {
+	for _, value := range []string{"60", "10ms", "2h", "-1s", "soon"} {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, binary, "runtime", "--listen", "127.0.0.1:0")
+		cmd.Env = append(cleanEnv(t), "WHISKAWAY_LEASE="+value)
+		out, err := cmd.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "WHISKAWAY_LEASE") || !strings.Contains(string(out), "such as 60s") {
+			t.Errorf("%q: %v\n%s", value, err, out)
+		}
+	}
+}

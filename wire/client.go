@@ -143,6 +143,13 @@ func (c *Client) Close() error {
 	return nil
 }
 
+// Reconnect makes the next calls use new connections. It is for who was frozen:
+// its idle connections may have died unseen.
+func (c *Client) Reconnect() {
+	c.lanes.renew()
+	c.transport.CloseIdleConnections()
+}
+
 // request returns a request without a body. Its header has what all have.
 func (c *Client) request(ctx context.Context, method string, u *url.URL) *http.Request {
 	header := make(http.Header, 8)

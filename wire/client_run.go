@@ -40,7 +40,7 @@ func (c *Client) Run(ctx context.Context, id function.ID, by function.Claim, act
 	if err := g.compose(c.runHead, id, by, act); err != nil {
 		return function.Summary{}, err
 	}
-	l, err := c.begin(ctx, deadline, g.first)
+	l, err := c.begin(ctx, deadline, g)
 	if err != nil {
 		return function.Summary{}, err
 	}
@@ -54,13 +54,21 @@ func (c *Client) Run(ctx context.Context, id function.ID, by function.Claim, act
 // begin returns the lane that the request's first part went into. Its error
 // means that nothing of the request has left. A connection on which nothing
 // could be written was closed while it was idle: then there is another.
-func (c *Client) begin(ctx context.Context, deadline time.Time, first []byte) (*lane, error) {
+func (c *Client) begin(ctx context.Context, deadline time.Time, g *gear) (*lane, error) {
 	for {
 		l, err := c.lanes.take(ctx, deadline)
 		if err != nil {
 			return nil, c.unsent(ctx, err)
 		}
-		sent, err := l.send(ctx, first)
+		if l.waitedFor && !deadline.IsZero() {
+			left := time.Until(deadline) - grace
+			if left <= 0 {
+				c.lanes.give(l)
+				return nil, c.unsent(ctx, context.DeadlineExceeded)
+			}
+			g.shorten(left)
+		}
+		sent, err := l.send(ctx, g.first)
 		if sent || err == nil {
 			return l, nil // what became of it is told by the answer
 		}
@@ -151,6 +159,7 @@ func (c *Client) lost(ctx context.Context, err error) function.Summary {
 		return function.Summary{Outcome: function.OutcomeCancelled, Error: "the caller left"}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = errOverdue
+		c.Reconnect() // the other connections may pass nothing on either
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		err = errors.New("the connection was cut")
 	}

@@ -35,5 +35,7 @@
 //   - Neither end ever holds all of the code in memory; a sender decides neither how
 //     much memory unpacking takes nor how many bytes come out.
 //   - Whoever may keep a connection idle closes it before the other side does.
+//   - Where one connection passes nothing on any more, the idle ones beside it
+//     are not trusted either.
 //   - Every goroutine has an owner that waits for it in Close, or before it returns.
 package wire

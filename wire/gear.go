@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/whiskaway/whiskaway/function"
 )
@@ -14,6 +15,7 @@ import (
 // buffers that are used again.
 type gear struct {
 	first []byte        // the request, or the first part of it where it is large
+	limit [2]int        // where in first the time limit's digits begin and end; equal: there is none
 	rest  io.Reader     // the rest of the body; nil: there is none
 	left  int64         // how long that is, in bytes
 	in    *bufio.Reader // from the lane
@@ -69,9 +71,12 @@ func (g *gear) compose(head []byte, id function.ID, by function.Claim, act *func
 	if by.Namespace != "" {
 		b = appendHeader(b, "\r\n"+headerNamespace+": ", by.Namespace, &err)
 	}
+	g.limit = [2]int{}
 	if act.Timeout > 0 {
 		b = append(b, "\r\n"+headerTimeout+": "...)
+		g.limit[0] = len(b)
 		b = strconv.AppendInt(b, roundUp(act.Timeout), 10)
+		g.limit[1] = len(b)
 	}
 	if act.Trace != "" {
 		b = appendHeader(b, "\r\n"+headerTrace+": ", act.Trace, &err)
@@ -83,6 +88,14 @@ func (g *gear) compose(head []byte, id function.ID, by function.Claim, act *func
 		return err
 	}
 	return g.load(b, act.Body)
+}
+
+// shorten changes the time limit to what is left of it.
+func (g *gear) shorten(left time.Duration) {
+	digits := g.first[g.limit[0]:g.limit[1]]
+	for i, n := len(digits)-1, roundUp(left); i >= 0; i, n = i-1, n/10 {
+		digits[i] = byte('0' + n%10)
+	}
 }
 
 // load puts as much of the body as fits behind the head b.

@@ -37,7 +37,7 @@ func DialHome(ctx context.Context, cfg HomeConfig) error {
 	}
 	handler := NewHandler(HandlerConfig{Host: cfg.Host, Auth: trusted{}, Body: cfg.Body, Log: cfg.Log})
 	defer handler.Close()
-	server := &Server{Handler: handler, OnShutdown: handler.StopWatches, Log: cfg.Log, connState: h.conns.follow, patient: true}
+	server := h.server(handler)
 	serveCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var serving sync.WaitGroup
 	serving.Go(func() { server.Serve(serveCtx, h.listener) })
@@ -48,6 +48,15 @@ func DialHome(ctx context.Context, cfg HomeConfig) error {
 	h.conns.awaitQuiet(homeGrace)
 	return err
 }
+
+func (h *home) server(handler *Handler) *Server {
+	return &Server{Handler: handler, OnShutdown: handler.StopWatches, Log: h.cfg.Log, connState: h.conns.follow, patient: true, Idle: unusedHome}
+}
+
+// unusedHome is when this side closes a connection that the balancer does not
+// use. The balancer has closed it before (idleDialled), unless something on the
+// way keeps it open that passes nothing on any more.
+const unusedHome = 60 * time.Second
 
 // homeGrace is how long answers under way may take to leave at the end.
 const homeGrace = 5 * time.Second

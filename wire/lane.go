@@ -21,6 +21,9 @@ type lane struct {
 	broken bool      // a read has failed or come to the end
 	failed error     // why the request's first part was not written whole
 
+	waitedFor bool // the run under way had to wait for it
+	renewal   int  // its lanes' renewal when it was given to them last
+
 	interrupt func()        // cuts the run under way
 	cut       chan struct{} // has an entry when interrupt has run
 	unwatch   func() bool   // nil: the run's context never ends

@@ -29,6 +29,7 @@ type lanes struct {
 	dialing int       // never less than are waiting
 	count   uint64    // numbers waiters and dials in the order of their beginning
 	sweeper *time.Timer
+	renewal int // counts the renews; lanes from before one are not used again
 }
 
 // A waiter is a run that waits for a lane.
@@ -75,6 +76,7 @@ func (p *lanes) next(ctx context.Context, deadline time.Time) (*lane, error) {
 		l := p.idle[last]
 		p.idle[last], p.idle = nil, p.idle[:last]
 		p.mu.Unlock()
+		l.waitedFor = false
 		return l, nil
 	}
 	if p.closed {
@@ -97,6 +99,9 @@ func (p *lanes) next(ctx context.Context, deadline time.Time) (*lane, error) {
 func (p *lanes) wait(ctx context.Context, w *waiter) (*lane, error) {
 	select {
 	case o := <-w.got:
+		if o.lane != nil {
+			o.lane.waitedFor = true
+		}
 		return o.lane, o.err
 	case <-ctx.Done():
 	}
@@ -157,12 +162,14 @@ func (p *lanes) popLocked() *waiter {
 // kept for a while.
 func (p *lanes) give(l *lane) {
 	p.mu.Lock()
-	if len(p.waiting) > 0 {
+	fresh := !l.used || l.renewal == p.renewal
+	l.renewal = p.renewal
+	if fresh && len(p.waiting) > 0 {
 		p.popLocked().got <- offer{lane: l}
 		p.mu.Unlock()
 		return
 	}
-	keep := !p.closed && len(p.idle) < maxIdle
+	keep := fresh && !p.closed && len(p.idle) < maxIdle
 	if keep {
 		l.since = time.Now().Round(0)
 		p.idle = append(p.idle, l)
@@ -204,6 +211,18 @@ func (p *lanes) sweep() {
 	p.armLocked()
 	p.mu.Unlock()
 	for _, l := range old {
+		l.conn.Close()
+	}
+}
+
+// renew makes the next runs use new connections.
+func (p *lanes) renew() {
+	p.mu.Lock()
+	idle := p.idle
+	p.idle = nil
+	p.renewal++
+	p.mu.Unlock()
+	for _, l := range idle {
 		l.conn.Close()
 	}
 }

@@ -66,6 +66,36 @@ func TestIdleLanesAreClosedWhenTheyAreOld(t *testing.T) {
 	})
 }
 
+// After renew no lane from before it is used again, idle or in use then.
+func TestRenewedLanesAreNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newLanes(nil, time.Minute)
+		defer p.close()
+		var far [2]net.Conn
+		var l [2]*lane
+		for i := range far {
+			near, other := net.Pipe()
+			far[i], l[i] = other, newLane(near)
+			p.give(l[i])
+		}
+		busy, err := p.next(t.Context(), time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		busy.used = true
+		p.renew()
+		if !isClosed(far[0]) || isClosed(far[1]) {
+			t.Error("not just the idle one was closed")
+		}
+		p.give(busy)
+		near, other := net.Pipe()
+		p.give(newLane(near))
+		if !isClosed(far[1]) || isClosed(other) || len(p.idle) != 1 {
+			t.Errorf("%d lanes are idle, not just the new one", len(p.idle))
+		}
+	})
+}
+
 func TestIdleLanesAreBoundedAndClosedAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newLanes(nil, time.Minute)

@@ -68,13 +68,15 @@ func TestRunCarriesItsHeadersToAFakeHost(t *testing.T) {
 	}}
 	c, _ := serveHost(t, host)
 	act := activation("{}")
+	c.Run(t.Context(), function.ID{}, testClaim, act, &recorder{}) // leaves a connection: the time that a run waits for one counts
+	act = activation("{}")
 	act.Timeout, act.Trace = 1500*time.Microsecond, "00-1-2-3"
 	sum, err := c.Run(t.Context(), function.ID{0xab}, function.Claim{Lease: "l9", Namespace: "n"}, act, &recorder{})
 	if err != nil || sum.Outcome != function.OutcomeCrashed || sum.Error != "was ab" {
 		t.Fatalf("%+v, %v", sum, err)
 	}
-	if got.Timeout != 2*time.Millisecond || got.Trace != act.Trace || host.claims[0] != (function.Claim{Lease: "l9", Namespace: "n"}) {
-		t.Errorf("the host saw %+v, %+v", got, host.claims[0])
+	if got.Timeout != 2*time.Millisecond || got.Trace != act.Trace || host.claims[1] != (function.Claim{Lease: "l9", Namespace: "n"}) {
+		t.Errorf("the host saw %+v, %+v", got, host.claims[1])
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/whiskaway/whiskaway/function"
 	"github.com/whiskaway/whiskaway/http1"
 )
 
@@ -27,6 +28,9 @@ type Server struct {
 	TLS *tls.Config
 	// Grace is how long requests under way may take at the end; then they are cut.
 	Grace time.Duration
+	// Last is how long they may take after Grace when their contexts were told,
+	// for a last answer; 0: they are cut at once.
+	Last time.Duration
 	// Idle is how long a connection may be idle before it is closed; 0 means 90 s, which is longer
 	// than a Client keeps one.
 	Idle time.Duration
@@ -44,7 +48,9 @@ type Server struct {
 // lets requests end for as long as Grace, and returns when the last handler
 // has. It closes ln. The error is nil when ctx ended it.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	server := s.httpServer()
+	base, cancel := s.base()
+	defer cancel(nil)
+	server := s.httpServer(base)
 	if s.TLS != nil {
 		ln = tls.NewListener(ln, s.TLS)
 	}
@@ -53,7 +59,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	var err error
 	select {
 	case <-ctx.Done():
-		s.shutdown(server)
+		s.shutdown(server, cancel)
 		<-failed
 	case err = <-failed:
 		server.Close()
@@ -65,9 +71,10 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	return err
 }
 
-func (s *Server) httpServer() *http1.Server {
+func (s *Server) httpServer(base context.Context) *http1.Server {
 	return http1.New(http1.Config{
 		Handler: s.Handler, IdleTimeout: s.idleTimeout(), HeaderTimeout: s.headerTimeout(), ConnState: s.connState,
+		Base:     base,
 		ErrorLog: slog.NewLogLogger(orDiscard(s.Log).Handler(), slog.LevelWarn),
 	})
 }
@@ -82,13 +89,30 @@ func (s *Server) headerTimeout() time.Duration {
 	return readHeaderTimeout
 }
 
-func (s *Server) shutdown(server *http1.Server) {
+// base is what the requests' contexts come from, and what ends them. Only who wants a
+// last answer pays for it.
+func (s *Server) base() (context.Context, context.CancelCauseFunc) {
+	if s.Last == 0 {
+		return context.Background(), func(error) {}
+	}
+	return context.WithCancelCause(context.Background())
+}
+
+func (s *Server) shutdown(server *http1.Server, cancel context.CancelCauseFunc) {
 	if s.OnShutdown != nil {
 		s.OnShutdown()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.Grace)
-	defer cancel()
-	if server.Shutdown(ctx) != nil {
+	if shutdownWithin(server, s.Grace) == nil {
+		return
+	}
+	cancel(function.Errorf(function.CodeDraining, "This program was told to stop, and the request did not end within %v.", s.Grace))
+	if s.Last == 0 || shutdownWithin(server, s.Last) != nil {
 		server.Close()
 	}
+}
+
+func shutdownWithin(server *http1.Server, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	return server.Shutdown(ctx)
 }

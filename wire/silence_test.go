@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,6 +68,42 @@ func TestHostThatNeverEndsARunIsLostAfterItsTimeLimit(t *testing.T) {
 			t.Errorf("%+v, %v, after %v", sum, err, time.Since(begin))
 		}
 	})
+}
+
+// The time that a run waits for a connection is part of its limit.
+func TestRunThatWaitedForAConnectionHasLessTime(t *testing.T) {
+	for took, want := range map[time.Duration]string{0: "10000", 9200 * time.Millisecond: "00800", 10 * time.Second: ""} {
+		synctest.Test(t, func(t *testing.T) {
+			asked := make(chan string, 1)
+			c, err := NewClient(ClientConfig{URL: "http://127.0.0.1:1", DialContext: func(context.Context, string, string) (net.Conn, error) {
+				time.Sleep(took)
+				near, far := net.Pipe()
+				go func() {
+					defer far.Close()
+					if r, err := http.ReadRequest(bufio.NewReader(far)); err == nil {
+						asked <- r.Header.Get(headerTimeout)
+					}
+				}()
+				return near, nil
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			act := activation("{}")
+			act.Timeout = 10 * time.Second
+			sum, err := c.Run(t.Context(), function.ID{}, testClaim, act, &recorder{})
+			if want == "" {
+				if function.CodeOf(err) != function.CodeTimeout || len(asked) != 0 {
+					t.Errorf("after its time: %+v, %v", sum, err)
+				}
+				return
+			}
+			if got := <-asked; err != nil || got != want {
+				t.Errorf("after %v it was sent with %q, want %q (%v)", took, got, want, err)
+			}
+		})
+	}
 }
 
 // flushes is a ResponseWriter that keeps what was flushed, and when.
@@ -144,6 +181,84 @@ func TestSessionEndsWhenItsServerIsGone(t *testing.T) {
 		far.Close()
 		m.close()
 	})
+}
+
+// A line that passes nothing on any more, and no end either, does not keep a
+// server away for ever: connections that were never used are dialled anew.
+func TestServerDialsAnewWhenItsConnectionsAreNeverUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var far []net.Conn
+		dials := make(chan struct{}, 1000)
+		h := &home{cfg: HomeConfig{}, log: orDiscard(nil), listener: newHomeListener(), conns: newCensus(), away: true}
+		h.dial = func(context.Context) (*homeConn, error) {
+			near, other := net.Pipe()
+			dials <- struct{}{}
+			h.conns.mu.Lock()
+			far = append(far, other)
+			h.conns.mu.Unlock()
+			return &homeConn{Conn: near, instance: "i"}, nil
+		}
+		ctx, end := context.WithCancel(t.Context())
+		handler := NewHandler(HandlerConfig{})
+		var all sync.WaitGroup
+		all.Go(func() { h.server(handler).Serve(ctx, h.listener) })
+		all.Go(func() { h.keep(ctx) })
+		time.Sleep(idleDialled)
+		synctest.Wait()
+		if n := len(dials); n != spareConns {
+			t.Errorf("%d dials at first, want %d", n, spareConns)
+		}
+		time.Sleep(unusedHome - idleDialled + 20*time.Second)
+		synctest.Wait()
+		if n := len(dials); n != 2*spareConns {
+			t.Errorf("%d dials later, want %d", n, 2*spareConns)
+		}
+		end()
+		for _, conn := range far {
+			conn.Close()
+		}
+		all.Wait()
+		handler.Close()
+	})
+}
+
+// Who does not end within the grace is told why, and may still answer.
+func TestRequestIsToldOfTheEndBeforeItIsCut(t *testing.T) {
+	noLeaks(t)
+	begun, ctx := make(chan struct{}), context.Background()
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	ln, err := Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Server{Grace: time.Millisecond, Last: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(begun)
+		<-r.Context().Done()
+		io.WriteString(w, context.Cause(r.Context()).Error())
+	})}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, ln) }()
+	answer := make(chan string, 1)
+	go func() {
+		resp, err := http.Get("http://" + ln.Addr().String())
+		if err != nil {
+			answer <- err.Error()
+			return
+		}
+		defer resp.Body.Close()
+		b, _ := io.ReadAll(resp.Body)
+		answer <- string(b)
+	}()
+	within(t, begun, "the request comes")
+	end()
+	if got := within(t, answer, "the answer"); !strings.Contains(got, "told to stop") {
+		t.Errorf("it was told %q", got)
+	}
+	if err := within(t, served, "the server's end"); err != nil {
+		t.Error(err)
+	}
+	http.DefaultClient.CloseIdleConnections()
 }
 
 func TestPoolDropsConnectionsThatDied(t *testing.T) {

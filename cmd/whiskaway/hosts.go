@@ -194,7 +194,7 @@ func (h *hosts) close() {
 		}
 	}
 	if h.here != nil {
-		closeInTime(h.log, "the function's workers", h.here.Close)
+		closeWithin(workerTimeout, h.log, "the function's workers", h.here.Close)
 		h.machine.close()
 	}
 }

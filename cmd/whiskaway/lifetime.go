@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -21,12 +22,46 @@ const closeTimeout = 10 * time.Second
 // requestGrace is how long requests under way may go on when we are to stop.
 const requestGrace = 5 * time.Second
 
+// A container has 30 s from Kubernetes between SIGTERM and SIGKILL. With a second
+// for what hangs these add up to 25 s: the runs under way, their last answer when
+// they were cancelled, the lease, and the workers of a function that runs here.
+const (
+	runtimeGrace  = 13 * time.Second
+	runtimeLast   = 3 * time.Second
+	leaseTimeout  = 4 * time.Second
+	workerTimeout = 4 * time.Second
+)
+
 // closeInTime ends a part, and logs what went wrong there.
 func closeInTime(log *slog.Logger, what string, end func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	closeWithin(closeTimeout, log, what, end)
+}
+
+func closeWithin(limit time.Duration, log *slog.Logger, what string, end func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	if err := end(ctx); err != nil {
 		log.Error("stopping "+what, "error", err)
+	}
+}
+
+// waitWithin waits as long as it takes until ctx ends, and for limit after that.
+// What is not over then ends with the process.
+func waitWithin(ctx context.Context, limit time.Duration, wait func() error) error {
+	over := make(chan error, 1)
+	go func() { over <- wait() }()
+	select {
+	case err := <-over:
+		return err
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case err := <-over:
+		return err
+	case <-timer.C:
+		return errors.New("the requests under way did not end in time")
 	}
 }
 

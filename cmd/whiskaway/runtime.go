@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -40,6 +41,7 @@ OpenWhisk's action proxy: its flags, also as -debug, and its variables.
   WHISKAWAY_BALANCER     the balancer's URL, for targets that are labels: main@gpu
   WHISKAWAY_TOKEN        its client token, or WHISKAWAY_TOKEN_FILE, a file that holds it
   WHISKAWAY_TOKENS_FILE  lines "host token", for targets that are hosts: main@gpu.example.com
+  WHISKAWAY_LEASE        how long a function stays that this runtime no longer asks for (60s)
   WHISKAWAY_KIND         the functions' kind: python:3, nodejs:20, go:1 or native
   WHISKAWAY_REMOTE_ONLY  1: a function whose main says no @ is refused
   WHISKAWAY_PLAIN_HTTP   hosts of OpenServerless that may be reached without TLS: 10.0.0.5:8080
@@ -139,24 +141,43 @@ func (c *runtimeCommand) asServer() (*serverCommand, error) {
 }
 
 func (c *runtimeCommand) serve(ctx context.Context, l net.Listener, h *hosts, log *slog.Logger) error {
+	lease, err := leaseFrom(os.Getenv("WHISKAWAY_LEASE"))
+	if err != nil {
+		return err
+	}
 	s := h.settings
 	r := runtime.New(runtime.Config{
 		Local: h.local, LocalKind: s.localKind(), LocalConcurrency: s.localConcurrency(), LocalAck: s.mustAck,
-		Remote: h.remote, Kind: s.kind, LogInitErrors: s.logInitErrors,
+		Remote: h.remote, Kind: s.kind, LogInitErrors: s.logInitErrors, LeaseTTL: lease,
 		APIHost: os.Getenv("__OW_API_HOST"), AllowConcurrent: s.concurrent, Stdout: os.Stdout, Stderr: os.Stderr, Log: log})
-	defer closeInTime(log, "the function", r.Close)
+	defer closeWithin(leaseTimeout, log, "the function", r.Close)
 	g, ctx := errgroup.WithContext(ctx)
 	if err := servePprof(g, ctx, c.pprof); err != nil {
 		return err
 	}
 	trimmer := newTrimmer(r.Handler())
-	face := wire.Server{Handler: trimmer, Grace: requestGrace, Log: log}
+	face := wire.Server{Handler: trimmer, Grace: runtimeGrace, Last: runtimeLast, Log: log}
 	g.Go(func() error { return face.Serve(ctx, l) })
 	g.Go(func() error { return trimmer.run(ctx) })
 	if err := tellReady(os.Getenv("WHISKAWAY_READY_FD"), l.Addr().String()); err != nil {
 		return err
 	}
-	return g.Wait()
+	return waitWithin(ctx, runtimeGrace+runtimeLast+time.Second, g.Wait)
+}
+
+// The lease's time to live is bounded as servers bound it.
+const minLease, maxLease = time.Second, time.Hour
+
+// leaseFrom reads WHISKAWAY_LEASE; 0 means the default.
+func leaseFrom(value string) (time.Duration, error) {
+	if value == "" {
+		return 0, nil
+	}
+	ttl, err := time.ParseDuration(value)
+	if err != nil || ttl < minLease || ttl > maxLease {
+		return 0, fmt.Errorf("WHISKAWAY_LEASE=%q is not a time from %v to %v, such as 60s or 5m", value, minLease, maxLease)
+	}
+	return ttl, nil
 }
 
 // runtimeLogger logs only when the operator debugs: a container's stdout and

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/whiskaway/whiskaway/kind"
 	"github.com/whiskaway/whiskaway/sandbox"
@@ -79,9 +80,14 @@ func (s settings) workers() int {
 	return 0
 }
 
+// asLongAsTheContainer is longer than any container lives.
+const asLongAsTheContainer = 10 * 365 * 24 * time.Hour
+
 // machineFlags say what functions that run here may have of the container.
 func (s settings) machineFlags(hidden secrets) *machineFlags {
 	flags := containerFlags()
+	// Frozen or idle for long, a container still has its function warm.
+	flags.idle, flags.grace = asLongAsTheContainer, asLongAsTheContainer
 	flags.workers, flags.secrets, flags.language = s.workers(), hidden, s.language()
 	flags.proxy = kind.Proxy{Compiler: s.compiler, ExecutionEnv: s.executionEnv, Jar: s.jar, MustAck: s.mustAck}
 	return &flags
