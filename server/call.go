@@ -71,6 +71,7 @@ func (o *owner) enqueue(f *fn, c *call) {
 	c.waited = true
 	o.waiting[f.spec.Namespace]++
 	if f.queue.Len() == 1 {
+		f.crowded = o.now
 		o.consider(f)
 	}
 }

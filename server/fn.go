@@ -28,6 +28,7 @@ type fn struct {
 	graceEnds time.Time
 	inits     []*initCall
 	queue     list.List // of *call, the oldest first
+	crowded   time.Time // see view.Crowded
 
 	slots    []*slot // workers that are up
 	free     []*slot // those with room for a run; the most recently used last
@@ -147,11 +148,11 @@ func (f *fn) view(o *owner) view {
 	v := view{
 		Inits: len(f.inits), Waiting: f.queue.Len(), Running: f.running, RunTime: f.runTime,
 		Live: len(f.slots), Starting: f.starting, Slots: f.perSlot,
-		Max: f.max(o), Warm: f.warm(o), MaxStarts: o.maxStarts, IdleTTL: o.idleTTL,
+		CPUs: o.cpus, Max: f.max(o), Warm: f.warm(o), MaxStarts: o.maxStarts, IdleTTL: o.idleTTL,
 		EverUp: f.everUp, RetryAt: f.retryAt, Leases: len(f.leases), GraceEnds: f.graceEnds,
 	}
 	if oldest := f.queue.Front(); oldest != nil {
-		v.Oldest = oldest.Value.(*call).since
+		v.Oldest, v.Crowded = oldest.Value.(*call).since, f.crowded
 	}
 	for _, s := range f.slots {
 		if s.running >= s.process.Concurrency() && o.now.Sub(s.lastBegan) >= stuckAfter(f.runTime) {

@@ -12,6 +12,7 @@ import (
 
 // limits bound what an owner lets happen.
 type limits struct {
+	cpus       int // that our processes may use
 	workers    int // of one function, when it does not say itself
 	maxStarts  int // of one function at the same time
 	queue      int // waiting runs of one function

@@ -6,6 +6,10 @@ import "time"
 // of Python costs several times as much, so waiting less would never pay.
 const growAfter = 4 * time.Millisecond
 
+// crowdedAfter is for how long runs must have waited without a pause until as many
+// workers as there are CPUs may share them: the function is fast, but not fast enough.
+const crowdedAfter = 250 * time.Millisecond
+
 // hiccup is how long a process that has work may stand still because others
 // have the cores: some of the scheduler's slices.
 const hiccup = 40 * time.Millisecond
@@ -27,6 +31,7 @@ type view struct {
 	Inits   int           // callers of Init that wait for the first worker
 	Waiting int           // runs that wait for a worker
 	Oldest  time.Time     // when the oldest of them came
+	Crowded time.Time     // since when some have waited without a pause, or the latest start began
 	Running int           // runs in flight
 	RunTime time.Duration // the lowest of late; 0: not known
 
@@ -38,6 +43,7 @@ type view struct {
 	Idle     []time.Time // since when each idle worker is so; the longest first
 
 	// Limits.
+	CPUs      int // of the machine
 	Max       int // workers
 	Warm      int // workers to keep
 	MaxStarts int // at the same time
@@ -137,7 +143,15 @@ func (v view) growth(now time.Time) int {
 	}
 	work := time.Duration(v.Waiting) * v.RunTime
 	needed := perSlots(int((work+growAfter-1)/growAfter), v.Slots)
-	return min(uncovered, needed-(v.Live-v.Stuck)-v.Starting)
+	return min(uncovered, max(needed-(v.Live-v.Stuck)-v.Starting, v.sharing(now)))
+}
+
+// sharing is 1 when one more worker would find a CPU of its own, and runs to share.
+func (v view) sharing(now time.Time) int {
+	if v.Live+v.Starting < v.CPUs && now.Sub(v.Crowded) >= crowdedAfter {
+		return 1
+	}
+	return 0
 }
 
 // perSlots is how many workers n runs at once need.

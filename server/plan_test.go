@@ -62,6 +62,18 @@ func TestPlan(t *testing.T) {
 			queued(func(v *view) { v.Stuck, v.Live, v.Max = 2, 2, 3 }), decision{Start: 1, Wake: in(30 * time.Second)}},
 		"a fast function's queue moves: no more processes": {
 			queued(func(v *view) { v.Waiting, v.RunTime = 63, 60*time.Microsecond }), decision{Wake: soon}},
+		"a fast function's queue has no end: a worker for each CPU": {
+			queued(func(v *view) {
+				v.Waiting, v.RunTime, v.CPUs, v.Crowded = 63, 60*time.Microsecond, 2, ago(crowdedAfter)
+			}), decision{Start: 1, Wake: soon}},
+		"as many workers as CPUs share a queue without end": {
+			queued(func(v *view) {
+				v.Live, v.Waiting, v.RunTime, v.CPUs, v.Crowded = 2, 63, 60*time.Microsecond, 2, ago(time.Hour)
+			}), decision{Wake: soon}},
+		"a queue that was short of late is not shared": {
+			queued(func(v *view) {
+				v.Waiting, v.RunTime, v.CPUs, v.Crowded = 63, 60*time.Microsecond, 2, ago(crowdedAfter-ms)
+			}), decision{Wake: soon}},
 		"a queue that moves too slowly": {
 			queued(func(v *view) { v.RunTime = ms; v.MaxStarts = 8 }), decision{Start: 3, Wake: soon}},
 		"a queue that moves too slowly, with starts on their way": {

@@ -79,7 +79,7 @@ func setDefault[T int | int64 | time.Duration](value *T, standard T) {
 
 func (c Config) limits() limits {
 	return limits{
-		workers: min(c.Workers, maxWorkers), maxStarts: max(2, runtime.NumCPU()),
+		cpus: runtime.GOMAXPROCS(0), workers: min(c.Workers, maxWorkers), maxStarts: max(2, runtime.NumCPU()),
 		queue: c.QueueLimit, idleTTL: c.IdleTTL, leaseGrace: c.LeaseGrace,
 		memory: memoryBudget(c.Memory),
 	}

@@ -37,6 +37,7 @@ func (o *owner) startWorker(f *fn, h *holding) {
 	if f.starting == 0 {
 		f.startBegan = o.now
 	}
+	f.crowded = o.now
 	f.starting++
 	f.started++
 	o.starting++
