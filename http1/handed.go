@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"sync"
@@ -24,6 +25,15 @@ func (c *handedConn) Read(p []byte) (int, error) {
 
 // NetConn returns the connection beneath, as crypto/tls's does.
 func (c *handedConn) NetConn() net.Conn { return c.Conn }
+
+// CloseWrite lets net/http end an answer to a request that it has not read whole.
+func (c *handedConn) CloseWrite() error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
+}
 
 // A handedListener is where net/http gets its connections.
 type handedListener struct {

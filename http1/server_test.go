@@ -184,6 +184,17 @@ func TestOthersAreNetHTTPs(t *testing.T) {
 	}
 }
 
+// A client that is still writing reads net/http's refusal to its end.
+func TestHeadersAboveTheLimitAreRefused(t *testing.T) {
+	g := newRig(t, dump)
+	conn := g.dial()
+	go io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("x", 2<<20)+"\r\n\r\n")
+	text, err := io.ReadAll(conn)
+	if err != nil || !strings.HasPrefix(string(text), "HTTP/1.1 431") {
+		t.Errorf("%.100q %v", text, err)
+	}
+}
+
 func TestContinueIsSaidBeforeTheBody(t *testing.T) {
 	g := newRig(t, dump)
 	conn := g.dial()
