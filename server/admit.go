@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -62,9 +63,17 @@ func (o offer) fits(r function.Requirements) error {
 		}
 	}
 	if large < wanted {
-		return function.Errorf(function.CodeNoCapacity, "%d GPUs with %d MB are needed, here are %d", wanted, r.GPUMemory>>20, large)
+		return function.Errorf(function.CodeNoCapacity, "a worker needs %s, and here are %d", gpuNeed(wanted, r.GPUMemory), large)
 	}
 	return nil
+}
+
+// gpuNeed says how many GPUs, and with how much memory each, for a person.
+func gpuNeed(n int, memory int64) string {
+	if memory == 0 {
+		return fmt.Sprintf("%d GPU(s)", n)
+	}
+	return fmt.Sprintf("%d GPU(s) with %d MB for functions each", n, memory>>20)
 }
 
 func (o offer) kindNames() string {

@@ -40,9 +40,9 @@ func TestAdmitWithFakeKinds(t *testing.T) {
 		"no sense":            {func(s *function.Spec) { s.Main = "" }, function.CodeBadRequest, "main"},
 		"memory":              {func(s *function.Spec) { s.Require.Memory = 9 << 30 }, function.CodeNoCapacity, "8192 MB"},
 		"two GPUs":            {func(s *function.Spec) { s.Require.GPUs = 2 }, "", ""},
-		"three GPUs":          {func(s *function.Spec) { s.Require.GPUs = 3 }, function.CodeNoCapacity, "here are 2"},
+		"three GPUs":          {func(s *function.Spec) { s.Require.GPUs = 3 }, function.CodeNoCapacity, "needs 3 GPU(s), and here are 2"},
 		"one large GPU":       {func(s *function.Spec) { s.Require.GPUMemory = 80 << 30 }, "", ""},
-		"two large GPUs":      {func(s *function.Spec) { s.Require.GPUs, s.Require.GPUMemory = 2, 80<<30 }, function.CodeNoCapacity, "here are 1"},
+		"two large GPUs":      {func(s *function.Spec) { s.Require.GPUs, s.Require.GPUMemory = 2, 80<<30 }, function.CodeNoCapacity, "2 GPU(s) with 81920 MB for functions each, and here are 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := function.Spec{Namespace: "n", Action: "a", Kind: "python:3", Main: "main"}
