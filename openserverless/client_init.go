@@ -71,6 +71,9 @@ func (c *Client) sendInit(ctx context.Context, spec function.Spec) (*held, error
 	if resp.StatusCode == http.StatusOK {
 		return h, nil
 	}
+	if resp.StatusCode == http.StatusUnauthorized { // Whiskaway's, or a proxy; their server knows no tokens
+		return nil, function.Errorf(function.CodeBadRequest, "%s asks for a token, and none is ever sent to a server of OpenServerless; if this one is Whiskaway's, leave protocol=openserverless out of main", c.base)
+	}
 	e := readError(resp)
 	if !e.their {
 		return nil, function.Errorf(function.CodeUnreachable, "%s does not answer as an OpenServerless server: %s", c.base, e.text)

@@ -223,7 +223,12 @@ func TestClientInitRefuses(t *testing.T) {
 	defer refusing.Close()
 	proxy := httptest.NewServer(http.NotFoundHandler())
 	defer proxy.Close()
-	for url, want := range map[string]function.Code{refusing.URL: function.CodeInitFailed, proxy.URL: function.CodeUnreachable, "http://" + closedAddress(t): function.CodeUnreachable} {
+	ours := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(401)
+		io.WriteString(w, `{"error":"a token is missing"}`)
+	}))
+	defer ours.Close()
+	for url, want := range map[string]function.Code{refusing.URL: function.CodeInitFailed, ours.URL: function.CodeBadRequest, proxy.URL: function.CodeUnreachable, "http://" + closedAddress(t): function.CodeUnreachable} {
 		c := newTestClient(t, url)
 		if err := c.PutCode(t.Context(), "guest", function.DigestOf([]byte("x")), strings.NewReader("x")); err != nil {
 			t.Fatal(err)
