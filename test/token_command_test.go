@@ -23,6 +23,9 @@ func TestTokensCanBePrinted(t *testing.T) {
 	if said := fails(t, "token", "root", "--data", dir); !strings.Contains(said, "join, client and admin") {
 		t.Errorf("an unknown role: %s", said)
 	}
+	if said := fails(t, "token"); !strings.Contains(said, "say which token") {
+		t.Errorf("no role: %s", said)
+	}
 	if said := fails(t, "token", "join", "--data", t.TempDir()); !strings.Contains(said, "--data") {
 		t.Errorf("an empty directory: %s", said)
 	}

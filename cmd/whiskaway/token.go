@@ -18,15 +18,22 @@ func newToken() *cobra.Command {
 	var data string
 	cmd := &cobra.Command{
 		Use:   "token join|client|admin",
-		Short: "Print a token of a platform or balancer on this machine",
+		Short: "Print a token of a platform, balancer or server on this machine",
 		Long: "Print a token of a platform, balancer or server on this machine.\n\n" +
 			"It is in the data directory, tokens/join for example. This command is for where\n" +
 			"there is nothing else to read it with: in a container made from scratch.",
-		Args: cobra.ExactArgs(1),
+		Args: oneToken,
 		RunE: func(cmd *cobra.Command, args []string) error { return printToken(cmd.OutOrStdout(), data, args[0]) },
 	}
 	cmd.Flags().StringVar(&data, "data", "", "the data directory of a platform, balancer or server on this machine")
 	return cmd
+}
+
+func oneToken(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return errors.New("say which token, and only one: join, client or admin")
+	}
+	return nil
 }
 
 func printToken(w io.Writer, data, role string) error {
