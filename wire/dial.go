@@ -121,7 +121,7 @@ func dialError(name string, err error) *function.Error {
 	case errors.As(err, &invalid):
 		return function.Errorf(function.CodeUnauthorized, "the certificate of %s is not valid: %v", name, err)
 	case errors.As(err, &plain):
-		return function.Errorf(function.CodeUnreachable, "%s does not speak TLS: %v", name, err)
+		return function.Errorf(function.CodeUnreachable, "%s does not speak TLS; is it plain http on this machine? Then write http:// before it (%v)", name, err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return function.Errorf(function.CodeUnreachable, "cannot reach %s: no connection within %v", name, dialTimeout)
 	}

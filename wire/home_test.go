@@ -172,7 +172,7 @@ func TestPinnedAuthority(t *testing.T) {
 		{addr, "client~" + right.Fingerprint(), "", ""},
 		{addr, "client~" + wrong.Fingerprint(), "not from the authority whose fingerprint the token carries", function.CodeUnauthorized},
 		{addr, "client", "it carries the fingerprint", function.CodeUnauthorized},
-		{plain, "client~" + right.Fingerprint(), "does not speak TLS", function.CodeUnreachable},
+		{plain, "client~" + right.Fingerprint(), "write http://", function.CodeUnreachable},
 	} {
 		c, err := NewClient(ClientConfig{URL: "https://" + test.addr, Token: test.token})
 		if err != nil {
