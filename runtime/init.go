@@ -91,7 +91,7 @@ func (r *Runtime) bind(ctx context.Context, value initbody.Value, env map[string
 	}
 	if spec.Kind == "" {
 		return nil, function.Errorf(function.CodeBadRequest,
-			"This runtime does not know the function's kind: set WHISKAWAY_KIND, or write it into main, as in main@gpu&kind=python:3.")
+			"This runtime does not know the function's kind: set WHISKAWAY_KIND, or write it into main, as in main@gpu?kind=python:3.")
 	}
 	if err := spec.Check(); err != nil {
 		return nil, err

@@ -177,7 +177,7 @@ func (c *serverCommand) directAuth(face *face, dir string) (wire.Authorizer, str
 	if len(token.Secret) < goodToken {
 		face.log.Warn("the token is short: who guesses it can run code here; use a long random one", "characters", len(token.Secret))
 	}
-	hint := "clients show the token that you gave with --token"
+	hint := "clients show the token that you gave"
 	if !face.plain() {
 		hint += ", with this behind it: ~" + face.authority.Fingerprint()
 	}
