@@ -67,6 +67,9 @@ func NewFace(cfg Config) (*Face, error) {
 	if err := example.Check(); err != nil {
 		return nil, err
 	}
+	if strings.Contains(cfg.Namespace, "/") { // it parts the namespace from the action in what people read
+		return nil, fmt.Errorf("the namespace %q has a slash; write demo, not /demo", cfg.Namespace)
+	}
 	f := &Face{cfg: cfg}
 	if err := os.RemoveAll(f.codeDir()); err != nil {
 		return nil, fmt.Errorf("removing what an earlier server left: %w", err)

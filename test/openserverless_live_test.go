@@ -88,6 +88,7 @@ func TestOpenServerlessWarns(t *testing.T) {
 		"in use by another":        {"--openserverless", addr, "--namespace", "demo"},
 		"from 1s to 1h":            {"--openserverless", addr, "--namespace", "demo", "--openserverless-idle", "2h"},
 		"the function's namespace": {"--openserverless", addr, "--namespace", "a\nb"},
+		"write demo, not /demo":    {"--openserverless", addr, "--namespace", "/demo"},
 	} {
 		p := start(t, nil, nil, append([]string{"server", "--data", t.TempDir()}, args...)...)
 		<-p.ended

@@ -59,7 +59,7 @@ func (c *serverCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	if c.balancer == "" && c.listen == "" && c.openServerless.listen == "" {
-		return errors.New("say whom to serve: --balancer URL to join a balancer, or --listen ADDR for clients that come directly")
+		return errors.New("say whom to serve: --balancer URL to join a balancer, --listen ADDR for clients that come directly, or --openserverless ADDR for those of OpenServerless")
 	}
 	if err := c.openServerless.check(); err != nil {
 		return err
