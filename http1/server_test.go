@@ -554,8 +554,7 @@ func TestShutdownLetsNewConnectionsAsk(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- g.server.Shutdown(t.Context()) }()
 	<-g.server.stop
-	g.server.mu.Lock() // so the idle ones are closed
-	g.server.mu.Unlock()
+	g.server.end() // so the idle ones are closed
 	io.WriteString(asks, post("/", "late"))
 	if resp, text := read(t, bufio.NewReader(asks)); resp.StatusCode != 200 || !resp.Close || !strings.Contains(text, sum("late")) {
 		t.Errorf("%d, close %v: %s", resp.StatusCode, resp.Close, text)
