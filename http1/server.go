@@ -162,7 +162,7 @@ func (s *Server) logf(format string, args ...any) {
 }
 
 // Shutdown takes no new connection, closes the idle ones, and waits until the
-// others have had their answers, or until ctx ends: then its error is ctx's.
+// others, with those that are just new, have had their answers, or until ctx ends: then its error is ctx's.
 func (s *Server) Shutdown(ctx context.Context) error {
 	none := s.end()
 	failed := s.std.Shutdown(ctx)
@@ -195,8 +195,9 @@ func (s *Server) end() <-chan struct{} {
 		l.Close()
 	}
 	clear(s.listeners)
+	now := time.Now()
 	for c := range s.conns {
-		c.closeIfIdle()
+		c.closeIfIdle(now)
 	}
 	none := make(chan struct{})
 	switch {
@@ -208,6 +209,17 @@ func (s *Server) end() <-chan struct{} {
 		none = s.none
 	}
 	return none
+}
+
+// endFresh closes the new connections whose first request has not come in time.
+func (s *Server) endFresh() {
+	timer := time.NewTimer(freshFor)
+	defer timer.Stop()
+	select {
+	case <-s.end():
+	case <-timer.C:
+		s.end()
+	}
 }
 
 // Wait returns when every goroutine of the server has ended, which Shutdown or
@@ -226,6 +238,7 @@ func (s *Server) sweep() {
 		select {
 		case <-tick.C:
 		case <-s.stop:
+			s.endFresh()
 			return
 		}
 		now := time.Now()

@@ -516,12 +516,17 @@ func TestIdleAndSlowConnectionsEnd(t *testing.T) {
 
 func TestShutdownLetsAnswersLeave(t *testing.T) {
 	began, goOn := make(chan struct{}), make(chan struct{})
-	g := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+	g := newRig(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/first" {
+			return
+		}
 		close(began)
 		<-goOn
 		io.WriteString(w, "whole")
 	})
 	idle, busy := g.dial(), g.dial()
+	io.WriteString(idle, post("/first", ""))
+	read(t, bufio.NewReader(idle))
 	io.WriteString(busy, post("/", ""))
 	<-began
 	ended := make(chan error, 1)
@@ -537,6 +542,36 @@ func TestShutdownLetsAnswersLeave(t *testing.T) {
 	close(goOn)
 	if resp, text := read(t, bufio.NewReader(busy)); text != "whole" || !resp.Close {
 		t.Errorf("%q %v", text, resp.Close)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// A connection that was accepted just before the end has its first request answered. One
+// on which none comes is closed.
+func TestShutdownLetsNewConnectionsAsk(t *testing.T) {
+	accepted := make(chan struct{}, 2)
+	g := newRig(t, dump, func(c *Config) {
+		c.ConnState = func(_ net.Conn, s http.ConnState) {
+			if s == http.StateNew {
+				accepted <- struct{}{}
+			}
+		}
+	})
+	asks, silent := g.dial(), g.dial()
+	<-accepted
+	<-accepted
+	ended := make(chan error, 1)
+	go func() { ended <- g.server.Shutdown(t.Context()) }()
+	<-g.server.stop
+	g.server.end() // so the idle ones are closed
+	io.WriteString(asks, post("/", "late"))
+	if resp, text := read(t, bufio.NewReader(asks)); resp.StatusCode != 200 || !resp.Close || !strings.Contains(text, sum("late")) {
+		t.Errorf("%d, close %v: %s", resp.StatusCode, resp.Close, text)
+	}
+	if text, err := io.ReadAll(silent); err != nil || len(text) > 0 {
+		t.Errorf("the silent connection: %q %v", text, err)
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
