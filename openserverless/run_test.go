@@ -133,16 +133,25 @@ func TestLongLogsOfAFailedRun(t *testing.T) {
 	}
 }
 
+// A streamed result comes to the same one object as behind OpenWhisk.
 func TestStreamedResult(t *testing.T) {
-	g := newRig(t)
-	g.init(client("a"))
-	g.host.onRun = func(_ context.Context, _ *function.Activation, out function.Output) (function.Summary, error) {
-		out.Write(function.Result, []byte(`{"a":1}`))
-		out.Write(function.Result, []byte(`2`))
-		return function.Summary{Outcome: function.OutcomeOK, Stream: true}, nil
-	}
-	if got := g.post("/run", byID("a")).response(t); got != `{"items":[{"a":1},2]}` {
-		t.Error(got)
+	for want, items := range map[string][]string{
+		`{"items":[{"a":1},2]}`: {`{"a":1}`, ``, `2`},
+		`{"items":[]}`:          nil,
+		`{"n":2}`:               {`1`, `2`, `{"result":{"n":2}}`},
+		`{"error":"oh"}`:        {`1`, `{"error":"oh"}`},
+	} {
+		g := newRig(t)
+		g.init(client("a"))
+		g.host.onRun = func(_ context.Context, _ *function.Activation, out function.Output) (function.Summary, error) {
+			for _, item := range items {
+				out.Write(function.Result, []byte(item))
+			}
+			return function.Summary{Outcome: function.OutcomeOK, Stream: true}, nil
+		}
+		if got := g.post("/run", byID("a")).response(t); got != want {
+			t.Errorf("%q: %s, want %s", items, got, want)
+		}
 	}
 }
 

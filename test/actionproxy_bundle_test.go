@@ -172,6 +172,29 @@ func TestCompileOnTheFlyFails(t *testing.T) {
 	}
 }
 
+// It can be told to stop while it waits for code, and leaves nothing.
+func TestCompileOnTheFlyCanBeStopped(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	temp := t.TempDir()
+	p := startBehind(t, []string{"/bin/sh", "-c", `exec "$@" <&3`, "sh"}, []string{"TMPDIR=" + temp}, []*os.File{r}, "runtime", "-compile", "main")
+	eventually(t, "it waits for code", func() bool {
+		code, _ := filepath.Glob(filepath.Join(temp, "whiskaway-compile-*", "code"))
+		return len(code) > 0
+	})
+	p.stop()
+	if p.cmd.ProcessState.ExitCode() != 1 || !strings.Contains(p.log(), "told to stop") {
+		t.Errorf("%v: %s", p.cmd.ProcessState, p.log())
+	}
+	if left, _ := os.ReadDir(temp); len(left) > 0 {
+		t.Errorf("it left %v", left)
+	}
+}
+
 func bundleZip(t *testing.T, files ...proxyFile) string {
 	t.Helper()
 	b, err := base64.StdEncoding.DecodeString(proxyZip(t, files...))
