@@ -30,7 +30,7 @@ func (f *Face) serveInit(r *http.Request) ([]byte, error) {
 		ctx, cancel = context.WithTimeout(ctx, left)
 		defer cancel()
 	}
-	if err := f.begin(ctx, s, spec, code); err != nil {
+	if err := f.start(ctx, s, spec, code); err != nil {
 		return nil, initRefusal(err)
 	}
 	return okAnswer, nil
@@ -119,8 +119,8 @@ func readMain(spec *function.Spec, main string) error {
 	return nil
 }
 
-// begin makes the Host ready, and remembers the session.
-func (f *Face) begin(ctx context.Context, s *session, spec function.Spec, code *initbody.Code) error {
+// start makes the Host ready, and remembers the session.
+func (f *Face) start(ctx context.Context, s *session, spec function.Spec, code *initbody.Code) error {
 	if known := f.sessions.of(s.actionID); known != nil {
 		if !known.same(s) {
 			return errTaken

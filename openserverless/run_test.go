@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,28 @@ func TestRunPassesWhatItWasSent(t *testing.T) {
 		}
 		if got := r.response(t); got != want {
 			t.Errorf("the client got %s", got)
+		}
+	}
+}
+
+// Runs with large bodies may wait in their hundreds, so these are on disk; small ones are not.
+func TestLargeBodiesAreOnDisk(t *testing.T) {
+	g := newRig(t, func(c *Config) { c.Body = function.BodyLimits{Memory: 1000, Max: 3000} })
+	g.init(client("a").with("__OW_API_KEY", repeat("k", 500)))
+	onDisk := false
+	g.host.onRun = func(_ context.Context, act *function.Activation, out function.Output) (function.Summary, error) {
+		_, onDisk = act.Body.Open().(*io.SectionReader)
+		body, err := act.Body.Bytes()
+		if err != nil {
+			return function.Summary{}, err
+		}
+		return okSummary, out.Write(function.Result, body)
+	}
+	for size, want := range map[int]bool{10: false, 2950: true} {
+		value := `{"x":"` + repeat("x", size) + `"}`
+		r := g.post("/run", `{"proxiedActionID":"a","value":`+value+`}`)
+		if got := r.response(t); onDisk != want || !strings.HasPrefix(got, `{"value":`+value+`,`) {
+			t.Errorf("%d bytes: on disk %v, %.100s", size, onDisk, got)
 		}
 	}
 }
