@@ -458,6 +458,20 @@ func TestUnreadBodies(t *testing.T) {
 	}
 }
 
+// Who announces a body that nobody reads, and does not send it, holds its connection for a moment only.
+func TestUnreadBodyThatDoesNotCome(t *testing.T) {
+	g := newRig(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "enough") })
+	conn := g.dial()
+	io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+	in := bufio.NewReader(conn)
+	if _, text := read(t, in); text != "enough" {
+		t.Errorf("%q", text)
+	}
+	if _, err := in.ReadByte(); err != io.EOF {
+		t.Errorf("the connection: %v, want its end", err)
+	}
+}
+
 func TestCutBodyIsAnError(t *testing.T) {
 	failed := make(chan error, 1)
 	g := newRig(t, func(w http.ResponseWriter, r *http.Request) {
