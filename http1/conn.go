@@ -78,7 +78,7 @@ func (c *conn) enter(next phase) bool {
 // its first one is on its way.
 func (c *conn) closeIfIdle(now time.Time) {
 	in := c.phase.Load()
-	waits := in == idle || in == fresh && now.Sub(time.Unix(0, c.since.Load())) >= freshFor
+	waits := in == idle || in == fresh && now.Sub(time.Unix(0, c.since.Load())) >= c.s.fresh
 	if waits && c.phase.CompareAndSwap(in, closed) {
 		c.net.Close()
 	}

@@ -36,6 +36,7 @@ type Server struct {
 	closing atomic.Bool    // no further request is taken on a connection
 	stop    chan struct{}  // closed by Close or Shutdown
 	clock   clock
+	fresh   time.Duration // freshFor, but in tests
 	ended   sync.Once
 
 	mu        sync.Mutex
@@ -50,7 +51,7 @@ func New(cfg Config) *Server {
 		cfg.Base = context.Background()
 	}
 	s := &Server{
-		cfg: cfg, handed: newHandedListener(), stop: make(chan struct{}),
+		cfg: cfg, handed: newHandedListener(), stop: make(chan struct{}), fresh: freshFor,
 		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{},
 	}
 	var protocols http.Protocols
@@ -213,7 +214,7 @@ func (s *Server) end() <-chan struct{} {
 
 // endFresh closes the new connections whose first request has not come in time.
 func (s *Server) endFresh() {
-	timer := time.NewTimer(freshFor)
+	timer := time.NewTimer(s.fresh)
 	defer timer.Stop()
 	select {
 	case <-s.end():

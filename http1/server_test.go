@@ -565,30 +565,35 @@ func TestShutdownLetsAnswersLeave(t *testing.T) {
 // A connection that was accepted just before the end has its first request answered. One
 // on which none comes is closed.
 func TestShutdownLetsNewConnectionsAsk(t *testing.T) {
-	accepted := make(chan struct{}, 2)
-	g := newRig(t, dump, func(c *Config) {
-		c.ConnState = func(_ net.Conn, s http.ConnState) {
-			if s == http.StateNew {
-				accepted <- struct{}{}
+	for _, asks := range []bool{true, false} {
+		accepted := make(chan struct{}, 1)
+		g := newRig(t, dump, func(c *Config) {
+			c.ConnState = func(_ net.Conn, s http.ConnState) {
+				if s == http.StateNew {
+					accepted <- struct{}{}
+				}
 			}
+		})
+		if g.server.fresh = time.Hour; !asks {
+			g.server.fresh = time.Millisecond
 		}
-	})
-	asks, silent := g.dial(), g.dial()
-	<-accepted
-	<-accepted
-	ended := make(chan error, 1)
-	go func() { ended <- g.server.Shutdown(t.Context()) }()
-	<-g.server.stop
-	g.server.end() // so the idle ones are closed
-	io.WriteString(asks, post("/", "late"))
-	if resp, text := read(t, bufio.NewReader(asks)); resp.StatusCode != 200 || !resp.Close || !strings.Contains(text, sum("late")) {
-		t.Errorf("%d, close %v: %s", resp.StatusCode, resp.Close, text)
-	}
-	if text, err := io.ReadAll(silent); err != nil || len(text) > 0 {
-		t.Errorf("the silent connection: %q %v", text, err)
-	}
-	if err := <-ended; err != nil {
-		t.Error(err)
+		conn := g.dial()
+		<-accepted
+		ended := make(chan error, 1)
+		go func() { ended <- g.server.Shutdown(t.Context()) }()
+		<-g.server.stop
+		g.server.end() // so the idle ones are closed
+		if asks {
+			io.WriteString(conn, post("/", "late"))
+			if resp, text := read(t, bufio.NewReader(conn)); resp.StatusCode != 200 || !resp.Close || !strings.Contains(text, sum("late")) {
+				t.Errorf("%d, close %v: %s", resp.StatusCode, resp.Close, text)
+			}
+		} else if text, err := io.ReadAll(conn); err != nil || len(text) > 0 {
+			t.Errorf("the silent connection: %q %v", text, err)
+		}
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	}
 }
 
