@@ -27,7 +27,7 @@ test: ## set up what is missing, then lint and run all tests with the race detec
 test-slow: ## the tests of `make test` with their hundreds of rounds in full
 	@scripts/setup test
 	@$(MAKE) --no-print-directory build
-	CGO_ENABLED=1 WHISKAWAY_SLOW=1 $(GO) test -race -timeout 60m ./...
+	CGO_ENABLED=1 WHISKAWAY_SLOW=1 $(GO) test -race -timeout 240m ./...
 
 images: ## build the container images of docker/images with DOCKER (docker); see docker/README.md
 	@docker/build

@@ -1,6 +1,9 @@
 package http1
 
-import "io"
+import (
+	"io"
+	"time"
+)
 
 // A body is the body of the request at hand.
 type body struct {
@@ -53,6 +56,10 @@ func (b *body) Read(p []byte) (int, error) {
 // Close implements io.Closer. The server reads on if the handler did not.
 func (b *body) Close() error { return nil }
 
+// restFor is how long the client may take for what the handler did not read of a body. Else it
+// could hold its connection for ever.
+const restFor = time.Second
+
 // finish reads what the handler did not, and reports whether that was done.
 func (b *body) finish() bool {
 	if b.left == 0 {
@@ -61,6 +68,7 @@ func (b *body) finish() bool {
 	if b.left > maxUnread {
 		return false
 	}
+	b.c.response.SetReadDeadline(time.Now().Add(restFor))
 	_, err := io.Copy(io.Discard, b)
 	return err == nil && b.left == 0
 }

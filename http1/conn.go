@@ -23,13 +23,17 @@ const (
 	// lingering is how long the client has to read an answer that was given before its
 	// body was read: a close would take the answer from it. As in net/http.
 	lingering = 500 * time.Millisecond
+	// freshFor is how long a new connection's first request may take to come when the
+	// server is about to end.
+	freshFor = time.Second
 )
 
 // A phase is what a connection does.
 type phase = int32
 
 const (
-	idle   phase = iota // between requests
+	fresh  phase = iota // nothing has come yet
+	idle                // between requests
 	inHead              // a part of a request's head is here
 	active              // a handler runs
 	closed              // its end has begun
@@ -70,9 +74,12 @@ func (c *conn) enter(next phase) bool {
 	return now != closed && c.phase.CompareAndSwap(now, next)
 }
 
-// closeIfIdle ends a connection that waits for its next request.
-func (c *conn) closeIfIdle() {
-	if c.phase.CompareAndSwap(idle, closed) {
+// closeIfIdle ends a connection that waits for a request, unless it has come just now: then
+// its first one is on its way.
+func (c *conn) closeIfIdle(now time.Time) {
+	in := c.phase.Load()
+	waits := in == idle || in == fresh && now.Sub(time.Unix(0, c.since.Load())) >= c.s.fresh
+	if waits && c.phase.CompareAndSwap(in, closed) {
 		c.net.Close()
 	}
 }
@@ -81,7 +88,7 @@ func (c *conn) closeIfIdle() {
 func (c *conn) closeIfLate(now time.Time) {
 	waits := now.Sub(time.Unix(0, c.since.Load()))
 	in := c.phase.Load()
-	late := in == idle && c.s.cfg.IdleTimeout > 0 && waits >= c.s.cfg.IdleTimeout ||
+	late := (in == idle || in == fresh) && c.s.cfg.IdleTimeout > 0 && waits >= c.s.cfg.IdleTimeout ||
 		in == inHead && c.s.cfg.HeaderTimeout > 0 && waits >= c.s.cfg.HeaderTimeout
 	if late && c.phase.CompareAndSwap(in, closed) {
 		c.net.Close()
@@ -111,7 +118,7 @@ func (c *conn) serve() {
 		c.least = 4 // as in net/http
 		c.s.tell(c.net, http.StateIdle)
 		if c.s.closing.Load() { // its end looked for idle ones before this was one
-			c.closeIfIdle()
+			c.closeIfIdle(time.Now())
 		}
 	}
 }

@@ -36,6 +36,7 @@ type Server struct {
 	closing atomic.Bool    // no further request is taken on a connection
 	stop    chan struct{}  // closed by Close or Shutdown
 	clock   clock
+	fresh   time.Duration // freshFor, but in tests
 	ended   sync.Once
 
 	mu        sync.Mutex
@@ -50,7 +51,7 @@ func New(cfg Config) *Server {
 		cfg.Base = context.Background()
 	}
 	s := &Server{
-		cfg: cfg, handed: newHandedListener(), stop: make(chan struct{}),
+		cfg: cfg, handed: newHandedListener(), stop: make(chan struct{}), fresh: freshFor,
 		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{},
 	}
 	var protocols http.Protocols
@@ -162,7 +163,7 @@ func (s *Server) logf(format string, args ...any) {
 }
 
 // Shutdown takes no new connection, closes the idle ones, and waits until the
-// others have had their answers, or until ctx ends: then its error is ctx's.
+// others, with those that are just new, have had their answers, or until ctx ends: then its error is ctx's.
 func (s *Server) Shutdown(ctx context.Context) error {
 	none := s.end()
 	failed := s.std.Shutdown(ctx)
@@ -195,8 +196,9 @@ func (s *Server) end() <-chan struct{} {
 		l.Close()
 	}
 	clear(s.listeners)
+	now := time.Now()
 	for c := range s.conns {
-		c.closeIfIdle()
+		c.closeIfIdle(now)
 	}
 	none := make(chan struct{})
 	switch {
@@ -208,6 +210,17 @@ func (s *Server) end() <-chan struct{} {
 		none = s.none
 	}
 	return none
+}
+
+// endFresh closes the new connections whose first request has not come in time.
+func (s *Server) endFresh() {
+	timer := time.NewTimer(s.fresh)
+	defer timer.Stop()
+	select {
+	case <-s.end():
+	case <-timer.C:
+		s.end()
+	}
 }
 
 // Wait returns when every goroutine of the server has ended, which Shutdown or
@@ -226,6 +239,7 @@ func (s *Server) sweep() {
 		select {
 		case <-tick.C:
 		case <-s.stop:
+			s.endFresh()
 			return
 		}
 		now := time.Now()

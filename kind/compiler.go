@@ -116,31 +116,44 @@ func (c compilation) build(ctx context.Context, b builder) error {
 	if err != nil {
 		return b.failed(ctx, "the code cannot be compiled: "+lastLine(out), out, err)
 	}
+	// What the code's own build left there may be links, to what only we can read.
+	root, err := os.OpenRoot(b.dir)
+	if err != nil {
+		return ours("looking at what was compiled", err)
+	}
+	defer root.Close()
 	// The contract's tools end with code 0 also when they fail, and leave nothing.
-	info, err := os.Lstat(filepath.Join(bin, "exec"))
+	info, err := root.Lstat("bin/exec")
 	if err != nil || !info.Mode().IsRegular() {
 		return b.failed(ctx, "the compiler left no executable: "+lastLine(out), out, errors.New("there is no bin/exec"))
 	}
-	if err := c.settleExecutionEnv(bin); err != nil {
+	if err := c.settleExecutionEnv(root); err != nil {
 		return err
 	}
-	return os.Chmod(filepath.Join(bin, "exec"), 0o755)
+	return root.Chmod("bin/exec", 0o755)
 }
 
 // settleExecutionEnv sees to it that the result says where it may run.
-func (c compilation) settleExecutionEnv(bin string) error {
+func (c compilation) settleExecutionEnv(root *os.Root) error {
+	const name = "bin/" + executionEnvFile
 	if c.executionEnv == "" {
 		return nil
 	}
-	text, err := readList(bin, executionEnvFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.WriteFile(filepath.Join(bin, executionEnvFile), []byte(c.executionEnv), 0o644); err != nil {
+	info, err := root.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := root.WriteFile(name, []byte(c.executionEnv), 0o644); err != nil {
 			return ours("writing "+executionEnvFile, err)
 		}
 		return nil
+	case err != nil:
+		return ours("looking at "+executionEnvFile, err)
+	case !info.Mode().IsRegular() || info.Size() > maxList:
+		return fault("the compiler left %s, but it is no small file", executionEnvFile)
 	}
+	text, err := root.ReadFile(name)
 	if err != nil {
-		return err
+		return ours("reading "+executionEnvFile, err)
 	}
 	if have := strings.TrimSpace(string(text)); have != c.executionEnv {
 		return fault("the compiler made the action for the execution environment %q (%s), and this one is %q (OW_EXECUTION_ENV)", have, executionEnvFile, c.executionEnv)

@@ -63,3 +63,32 @@ func TestCompilerScriptsThatFail(t *testing.T) {
 		}
 	}
 }
+
+// Links that the code's own build leaves lead to nothing of ours: their targets are neither read nor changed.
+func TestCompilerScriptsThatLeaveLinks(t *testing.T) {
+	mine := t.TempDir()
+	for name, text := range map[string]string{"exec": "#!/bin/sh\n", "exec.env": "a secret"} {
+		if err := os.WriteFile(filepath.Join(mine, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for build, words := range map[string]string{
+		`echo '#!/bin/sh' > "$3/exec"; ln -s MINE/exec.env "$3/exec.env"`: "exec.env, but it is no small file",
+		`rmdir "$3"; ln -s MINE "$3"`:                                     "the compiler left no executable",
+		`ln -s MINE/exec "$3/exec"`:                                       "the compiler left no executable",
+	} {
+		script := filepath.Join(t.TempDir(), "compile")
+		if err := os.WriteFile(script, []byte("#!/bin/sh\n"+strings.ReplaceAll(build, "MINE", mine)+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		set := discover(t, kind.Options{Proxy: kind.Proxy{Compiler: script, ExecutionEnv: "image:1"}})
+		_, err := set.Prepare(t.Context(), source(t, "any:1", textFile(t, "text\n")), nil)
+		wantFault(t, err, function.CodeInitFailed, words)
+		if err != nil && strings.Contains(err.Error(), "a secret") {
+			t.Errorf("%s: %v", build, err)
+		}
+		if info, err := os.Stat(filepath.Join(mine, "exec")); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", build, info, err)
+		}
+	}
+}

@@ -500,7 +500,7 @@ async function serveLines (func) {
       const payload = data.toString('utf8', at + HEADER, end)
       if (data[at] === RESULT) items.push(payload)
       if (data[at] === END) {
-        writeOut(Buffer.from((payload ? `{"items":[${items.join(',')}]}` : items[0]) + '\n'))
+        writeOut(Buffer.from((payload ? collect(items) : items[0]) + '\n'))
         items = []
         answered()
       }
@@ -518,6 +518,17 @@ async function serveLines (func) {
     })
   }
   process.exit(0)
+}
+
+// collect returns the one object that a stream comes to. See stream/doc.go.
+function collect (items) {
+  const last = items.at(-1)
+  const fields = last?.[0] === '{' ? JSON.parse(last) : {}
+  if (Object.keys(fields).length === 1) {
+    if ('error' in fields) return last
+    if (typeof fields.result === 'object' && fields.result !== null) return last.slice('{"result":'.length, -1)
+  }
+  return `{"items":[${items.join(',')}]}`
 }
 
 main()

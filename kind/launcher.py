@@ -697,7 +697,7 @@ def serve_lines(source, out, function, guard):
             if stream == RESULT:
                 items.append(payload)
             elif stream == END:
-                write(out, (b'{"items":[%s]}' % b",".join(items) if payload else items[0]) + b"\n")
+                write(out, (collect(items) if payload else items[0]) + b"\n")
                 items.clear()
 
     if os.environ.get("__OW_WAIT_FOR_ACK"):
@@ -705,6 +705,17 @@ def serve_lines(source, out, function, guard):
     guard.source = Lines(source)
     serve_one_by_one(send, function, guard)
     flush()
+
+
+def collect(items):
+    """The one object that a stream comes to. See stream/doc.go."""
+    last = json.loads(items[-1]) if items else None
+    if type(last) is dict and len(last) == 1:
+        if "error" in last:
+            return items[-1]
+        if type(last.get("result")) in (dict, list):
+            return items[-1][len(b'{"result":') : -1]
+    return b'{"items":[%s]}' % b",".join(items)
 
 
 class Lines:

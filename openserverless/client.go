@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"sync"
 	"time"
 
@@ -25,8 +26,6 @@ type ClientConfig struct {
 	URL string
 	// PlainHTTP lists hosts, each as host or host:port, that may be reached without TLS.
 	PlainHTTP []string
-	// Dir is a private directory for the functions' code. It is made if missing.
-	Dir string
 }
 
 // A Client is one server of OpenServerless, as a function.Host. It shows it no token.
@@ -61,13 +60,13 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		return nil, err
 	}
 	return &Client{
-		base: base, transport: newTransport(nil), codes: codes{dir: cfg.Dir},
+		base: base, transport: newTransport(nil), codes: codes{files: map[codeKey]*os.File{}},
 		initing: make(chan struct{}, 1), held: map[claimKey]*held{},
 	}, nil
 }
 
-// Close removes the code. No call may be under way.
-func (c *Client) Close() error { return c.codes.removeAll() }
+// Close drops the code. No call may be under way.
+func (c *Client) Close() error { return c.codes.closeAll() }
 
 const (
 	// dialTimeout bounds how long a connection may take, TLS included.
@@ -208,7 +207,7 @@ func (c *Client) forget(key claimKey, h *held) {
 			return
 		}
 	}
-	c.codes.remove(h.code)
+	c.codes.keep(h.code, nil)
 }
 
 func (c *Client) errUnknown() error {

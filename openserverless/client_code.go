@@ -3,18 +3,22 @@ package openserverless
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
+	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/whiskaway/whiskaway/function"
 )
 
-// codes is a directory of code, which is needed until their server has it.
-type codes struct{ dir string }
+// codes are what functions are made of, which is needed until their server has it. It is on
+// disk, in files without names: nothing is left, however this process ends.
+type codes struct {
+	mu    sync.Mutex
+	files map[codeKey]*os.File
+}
 
 // A codeKey names code that a namespace has handed over.
 type codeKey struct {
@@ -22,48 +26,72 @@ type codeKey struct {
 	digest    function.Digest
 }
 
-func (c codes) path(k codeKey) string {
-	sum := sha256.Sum256([]byte(k.namespace + "\x00" + k.digest.String()))
-	return filepath.Join(c.dir, hex.EncodeToString(sum[:]))
-}
-
 // PutCode implements function.Host: the code goes to a file.
 func (c *Client) PutCode(_ context.Context, namespace string, digest function.Digest, code io.Reader) error {
-	if err := os.MkdirAll(c.codes.dir, 0o700); err != nil {
-		return function.Errorf(function.CodeInternal, "making the directory for code: %v", err)
-	}
-	f, err := os.CreateTemp(c.codes.dir, "new-") // mode 0600
+	f, err := os.CreateTemp("", "whiskaway-code-")
 	if err != nil {
 		return function.Errorf(function.CodeInternal, "making a file for code: %v", err)
 	}
-	defer os.Remove(f.Name()) // fails once the file has its name, as it should
 	sum := sha256.New()
-	_, err = io.Copy(io.MultiWriter(f, sum), code)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return function.Errorf(function.CodeInternal, "keeping code on disk: %v", err)
+	err = os.Remove(f.Name())
+	if err == nil {
+		_, err = io.Copy(io.MultiWriter(f, sum), code)
 	}
-	if function.Digest(sum.Sum(nil)) != digest {
-		return function.Errorf(function.CodeBadRequest, "the code's SHA-256 is not %s", digest)
+	switch {
+	case err != nil:
+		err = function.Errorf(function.CodeInternal, "keeping code on disk: %v", err)
+	case function.Digest(sum.Sum(nil)) != digest:
+		err = function.Errorf(function.CodeBadRequest, "the code's SHA-256 is not %s", digest)
 	}
-	if err := os.Rename(f.Name(), c.codes.path(codeKey{namespace, digest})); err != nil {
-		return function.Errorf(function.CodeInternal, "keeping code on disk: %v", err)
+	if err != nil {
+		f.Close()
+		return err
 	}
+	c.codes.keep(codeKey{namespace, digest}, f)
 	return nil
 }
 
-// open returns the code, or CodeCodeMissing.
-func (c codes) open(k codeKey) (*os.File, error) {
-	f, err := os.Open(c.path(k))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, function.Errorf(function.CodeCodeMissing, "the code is not here; upload it first")
-	case err != nil:
-		return nil, function.Errorf(function.CodeInternal, "reading code back: %v", err)
+// keep makes f the code of that key; nil drops it.
+func (c *codes) keep(k codeKey, f *os.File) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old := c.files[k]; old != nil {
+		old.Close()
 	}
-	return f, nil
+	delete(c.files, k)
+	if f != nil {
+		c.files[k] = f
+	}
 }
 
-// remove deletes code. What stays is gone with the directory.
-func (c codes) remove(k codeKey) { os.Remove(c.path(k)) }
+// open returns the code, or CodeCodeMissing. It stays readable until done is called, whatever becomes
+// of it here.
+func (c *codes) open(k codeKey) (code *io.SectionReader, done func() error, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.files[k]
+	if f == nil {
+		return nil, nil, function.Errorf(function.CodeCodeMissing, "the code is not here; upload it first")
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, function.Errorf(function.CodeInternal, "reading code back: %v", err)
+	}
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, function.Errorf(function.CodeInternal, "reading code back: %v", err)
+	}
+	own := os.NewFile(uintptr(fd), f.Name())
+	return io.NewSectionReader(own, 0, info.Size()), own.Close, nil
+}
 
-func (c codes) removeAll() error { return os.RemoveAll(c.dir) }
+func (c *codes) closeAll() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var errs []error
+	for _, f := range c.files {
+		errs = append(errs, f.Close())
+	}
+	clear(c.files)
+	return errors.Join(errs...)
+}

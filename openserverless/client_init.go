@@ -10,7 +10,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"os"
 
 	"github.com/whiskaway/whiskaway/function"
 )
@@ -48,12 +47,12 @@ func (c *Client) Init(ctx context.Context, spec function.Spec, lease function.Le
 // sendInit posts the function to their server.
 func (c *Client) sendInit(ctx context.Context, spec function.Spec) (*held, error) {
 	h := &held{actionID: newUUID(), code: codeKey{spec.Namespace, spec.Code}}
-	file, err := c.codes.open(h.code)
+	code, done, err := c.codes.open(h.code)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	body, size, err := h.initBody(file, spec)
+	defer done()
+	body, size, err := h.initBody(code, spec)
 	if err != nil {
 		return nil, function.Errorf(function.CodeInternal, "reading code back: %v", err)
 	}
@@ -83,8 +82,8 @@ func (c *Client) sendInit(ctx context.Context, spec function.Spec) (*held, error
 
 // initBody returns the body of an /init and its length, and sets the hash. The code
 // passes through it from its file.
-func (h *held) initBody(file *os.File, spec function.Spec) (io.Reader, int64, error) {
-	length, err := h.measure(file, spec.Binary)
+func (h *held) initBody(code io.ReadSeeker, spec function.Spec) (io.Reader, int64, error) {
+	length, err := h.measure(code, spec.Binary)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -102,16 +101,16 @@ func (h *held) initBody(file *os.File, spec function.Spec) (io.Reader, int64, er
 	}
 	tail = append(tail, textField("main", spec.Main)...)
 	tail = append(append(append(tail, `,"env":`...), envText...), `}}`...)
-	return io.MultiReader(bytes.NewReader(head), newCodeText(file, spec.Binary), bytes.NewReader(tail)), int64(len(head)) + length + int64(len(tail)), nil
+	return io.MultiReader(bytes.NewReader(head), newCodeText(code, spec.Binary), bytes.NewReader(tail)), int64(len(head)) + length + int64(len(tail)), nil
 }
 
 // measure returns how long the code is as JSON, and sets the hash: the md5 of the text
 // that it stands for there.
-func (h *held) measure(file *os.File, binary bool) (int64, error) {
+func (h *held) measure(code io.ReadSeeker, binary bool) (int64, error) {
 	sum := md5.New()
-	var raw io.Reader = file
+	var raw io.Reader = code
 	if !binary {
-		raw = io.TeeReader(file, sum)
+		raw = io.TeeReader(code, sum)
 	}
 	text := io.Reader(newCodeText(raw, binary))
 	if binary {
@@ -122,7 +121,7 @@ func (h *held) measure(file *os.File, binary bool) (int64, error) {
 		return 0, err
 	}
 	h.hash = hex.EncodeToString(sum.Sum(nil))
-	_, err = file.Seek(0, io.SeekStart)
+	_, err = code.Seek(0, io.SeekStart)
 	return length, err
 }
 

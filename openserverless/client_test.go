@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -34,8 +33,7 @@ func fakeServer(t *testing.T, s *fakeopenserverless.Server) (*Client, *httptest.
 
 func newTestClient(t *testing.T, url string) *Client {
 	t.Helper()
-	dir := t.TempDir() + "/code"
-	c, err := NewClient(ClientConfig{URL: url, Dir: dir})
+	c, err := NewClient(ClientConfig{URL: url})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,8 +41,8 @@ func newTestClient(t *testing.T, url string) *Client {
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
-		if _, err := os.Stat(dir); err == nil {
-			t.Error("code is left after Close")
+		if n := len(c.codes.files); n != 0 {
+			t.Errorf("%d codes are left after Close", n)
 		}
 	})
 	return c
@@ -175,8 +173,8 @@ func TestEachLeaseHasItsID(t *testing.T) {
 	if err := c.Stop(t.Context(), id, function.Claim{Lease: "l2"}); err != nil || s.Actions() != 0 {
 		t.Errorf("%v, %d actions are left", err, s.Actions())
 	}
-	if files, _ := os.ReadDir(c.codes.dir); len(files) != 0 {
-		t.Errorf("%d codes are left", len(files))
+	if n := len(c.codes.files); n != 0 {
+		t.Errorf("%d codes are left", n)
 	}
 }
 
@@ -212,8 +210,8 @@ func TestClientInitRefuses(t *testing.T) {
 	if err := c.PutCode(t.Context(), "guest", function.DigestOf([]byte("x")), io.MultiReader(strings.NewReader("x"), errReader{})); err == nil {
 		t.Error("code that was cut was taken")
 	}
-	if files, _ := os.ReadDir(c.codes.dir); len(files) != 0 {
-		t.Errorf("%d codes are left", len(files))
+	if n := len(c.codes.files); n != 0 {
+		t.Errorf("%d codes are left", n)
 	}
 	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
@@ -259,6 +257,27 @@ func TestOwnLogs(t *testing.T) {
 		if got := ownLogs(text); got != want {
 			t.Errorf("%q gives %q, want %q", text, got, want)
 		}
+	}
+}
+
+// Code stays readable for who reads it, and is gone for all others.
+func TestCodeThatIsDroppedWhileItIsRead(t *testing.T) {
+	c := newTestClient(t, "http://127.0.0.1")
+	key := codeKey{"guest", function.DigestOf([]byte("x"))}
+	if err := c.PutCode(t.Context(), key.namespace, key.digest, strings.NewReader("x")); err != nil {
+		t.Fatal(err)
+	}
+	code, done, err := c.codes.open(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	c.codes.keep(key, nil)
+	if text, err := io.ReadAll(code); string(text) != "x" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if _, _, err := c.codes.open(key); function.CodeOf(err) != function.CodeCodeMissing {
+		t.Error(err)
 	}
 }
 

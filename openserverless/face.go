@@ -94,6 +94,10 @@ func (f *Face) leaseOf(s *session) function.Lease {
 
 // ServeHTTP answers a request.
 func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Origin") != "" {
+		sendRefusal(w, r, refuse(http.StatusForbidden, "A web page must not call this address: it runs any code that it is sent."))
+		return
+	}
 	serve, method := f.endpoint(r.URL.Path)
 	if serve == nil {
 		sendRefusal(w, r, refuse(http.StatusNotFound, "There is nothing at this path; OpenServerless's clients are answered at /init, /run and /stop."))

@@ -1,6 +1,7 @@
 package openserverless
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -29,7 +30,7 @@ func (f *Face) serveInit(r *http.Request) ([]byte, error) {
 		ctx, cancel = context.WithTimeout(ctx, left)
 		defer cancel()
 	}
-	if err := f.begin(ctx, s, spec, code); err != nil {
+	if err := f.start(ctx, s, spec, code); err != nil {
 		return nil, initRefusal(err)
 	}
 	return okAnswer, nil
@@ -59,23 +60,20 @@ func (f *Face) describe(value initbody.Value, code function.Digest) (s *session,
 	return s, spec, env["__OW_DEADLINE"], spec.Check()
 }
 
-// actionOf is the client's own namespace and name of the action, "guest/hello": our
-// namespace is the same for all, and theirs must not share anything either.
+// actionOf is the namespace that calls the action, and the action's name, "guest/hello": our
+// namespace is the same for all, and theirs must not share anything either. An action that belongs to
+// another namespace than the one that calls it is "guest//owner/hello".
 func actionOf(env map[string]string, name string) string {
-	action := env["__OW_ACTION_NAME"]
-	if action == "" {
-		action = name
+	action := cmp.Or(env["__OW_ACTION_NAME"], name, "action")
+	namespace := env["__OW_NAMESPACE"]
+	full, isFull := strings.CutPrefix(action, "/")
+	switch {
+	case namespace == "" || strings.HasPrefix(full, namespace+"/") && isFull:
+		return full
+	case isFull:
+		return namespace + "//" + full
 	}
-	if rest, full := strings.CutPrefix(action, "/"); full {
-		return rest
-	}
-	if namespace := env["__OW_NAMESPACE"]; namespace != "" && action != "" {
-		return namespace + "/" + action
-	}
-	if action == "" {
-		return "action"
-	}
-	return action
+	return namespace + "/" + action
 }
 
 // ownEnv returns the function's own part of an /init's environment.
@@ -121,8 +119,8 @@ func readMain(spec *function.Spec, main string) error {
 	return nil
 }
 
-// begin makes the Host ready, and remembers the session.
-func (f *Face) begin(ctx context.Context, s *session, spec function.Spec, code *initbody.Code) error {
+// start makes the Host ready, and remembers the session.
+func (f *Face) start(ctx context.Context, s *session, spec function.Spec, code *initbody.Code) error {
 	if known := f.sessions.of(s.actionID); known != nil {
 		if !known.same(s) {
 			return errTaken

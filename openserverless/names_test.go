@@ -3,6 +3,8 @@ package openserverless
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -40,6 +42,7 @@ func TestHashIsOnlyAName(t *testing.T) {
 		"env":       {client("b").with("X", "y"), someCode},
 		"action":    {client("b").with("__OW_ACTION_NAME", "/guest/hi"), someCode},
 		"namespace": {client("b").with("__OW_ACTION_NAME", "/other/hello"), someCode},
+		"caller":    {client("b").with("__OW_NAMESPACE", "other"), someCode},
 		"platform":  {client("b").with("__OW_API_HOST", "https://other"), someCode},
 		"code":      {client("b"), "def main(a): return {}"},
 	} {
@@ -60,6 +63,27 @@ func TestHashIsOnlyAName(t *testing.T) {
 				t.Error("the hash names the function that was stopped")
 			}
 		})
+	}
+}
+
+// Whose function it is follows from who calls it, and from whose action it is.
+func TestActionOf(t *testing.T) {
+	for want, c := range map[string][3]string{ // __OW_NAMESPACE, __OW_ACTION_NAME, the name beside the code
+		"guest/hello":             {"guest", "/guest/hello", "x"},
+		"guest/pack/hello":        {"guest", "/guest/pack/hello", ""},
+		"guest//owner/p/hello":    {"guest", "/owner/p/hello", ""},
+		"guest//guesthouse/hello": {"guest", "/guesthouse/hello", ""},
+		"owner/hello":             {"", "/owner/hello", ""},
+		"guest/guest/hello":       {"guest", "guest/hello", ""},
+		"guest/x":                 {"guest", "", "x"},
+		"guest/action":            {"guest", "", ""},
+		"x":                       {"", "", "x"},
+		"action":                  {"", "", ""},
+	} {
+		env := map[string]string{"__OW_NAMESPACE": c[0], "__OW_ACTION_NAME": c[1]}
+		if got := actionOf(env, c[2]); got != want {
+			t.Errorf("%q is %q, want %q", c, got, want)
+		}
 	}
 }
 
@@ -177,4 +201,18 @@ func TestPathsAndMethods(t *testing.T) {
 		g.post(path, "{}").want(t, 404, "/init, /run and /stop")
 	}
 	g.post("/stop", fmt.Sprintf(`{"proxiedActionID":"a","x":%q}`, strings.Repeat("x", maxStop))).want(t, 413, "")
+}
+
+// Whoever shows a browser of this machine a page could run code here: browsers send such a request without asking.
+func TestWebPagesAreRefused(t *testing.T) {
+	g := newRig(t)
+	rec := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodPost, "/init", strings.NewReader(client("a").initBody(someCode)))
+	r.Header.Set("Content-Type", "text/plain")
+	r.Header.Set("Origin", "https://evil.example.com")
+	g.face.ServeHTTP(rec, r)
+	reply{rec.Code, rec.Body.String()}.want(t, 403, "web page")
+	if len(g.host.inits) != 0 {
+		t.Error("a function was started")
+	}
 }

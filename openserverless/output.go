@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/stream"
 )
 
 // An output collects what one run gives back. How long the logs may be is the
@@ -36,6 +37,9 @@ func (o *output) Write(s function.Stream, p []byte) error {
 	case function.Stderr:
 		o.logs[stderr] = append(o.logs[stderr], p...)
 	case function.Result:
+		if len(p) == 0 {
+			return nil
+		}
 		if len(o.result)+len(p) > o.limit {
 			o.tooLarge = true
 			return errResultTooLarge
@@ -55,7 +59,7 @@ func (o *output) answer(sum function.Summary, limit time.Duration) ([]byte, erro
 	case sum.Outcome != function.OutcomeOK:
 		return nil, o.failed(outcomeText(sum, limit))
 	case sum.Stream:
-		response = o.items()
+		response = stream.Collect(o.result, o.ends)
 	}
 	if !isCollection(response) {
 		return nil, o.failed("The action did not return a dictionary or array.")
@@ -71,20 +75,6 @@ func (o *output) answer(sum function.Summary, limit time.Duration) ([]byte, erro
 func isCollection(text []byte) bool {
 	text = bytes.TrimLeft(text, space)
 	return len(text) > 0 && (text[0] == '{' || text[0] == '[') && json.Valid(text)
-}
-
-// items returns a streamed result as one object.
-func (o *output) items() []byte {
-	all := []byte(`{"items":[`)
-	start := 0
-	for i, end := range o.ends {
-		if i > 0 {
-			all = append(all, ',')
-		}
-		all = append(all, o.result[start:end]...)
-		start = end
-	}
-	return append(all, "]}"...)
 }
 
 // The guard ends a run's logs on each stream. A platform takes it for the end wherever

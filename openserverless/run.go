@@ -1,6 +1,7 @@
 package openserverless
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,20 +19,8 @@ func (f *Face) serveRun(r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	defer body.Close()
-	text, err := body.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	fields, err := members(text)
-	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "The body of /run is not what was expected: %v.", err)
-	}
-	n, fields, err := splitNames(fields)
-	if err != nil {
-		return nil, err
-	}
 	for {
-		answer, err := f.runNamed(r, n, fields)
+		answer, err := f.runOnce(r, body)
 		// It never started, for whose session it was has stopped meanwhile. Where only the
 		// hash is known that may have been another client's.
 		if !errors.Is(err, errStopped) {
@@ -40,18 +29,53 @@ func (f *Face) serveRun(r *http.Request) ([]byte, error) {
 	}
 }
 
-// runNamed runs the function that n means now.
-func (f *Face) runNamed(r *http.Request, n names, fields []member) ([]byte, error) {
-	s, err := f.sessions.begin(n)
+// runOnce runs the function that body means now.
+func (f *Face) runOnce(r *http.Request, body function.Body) ([]byte, error) {
+	s, input, deadline, err := f.begin(body)
 	if err != nil {
-		if errors.Is(err, errAmbiguous) { // an operator can do something about it
-			f.cfg.Log.Warn("a run was refused: its client sends no proxiedActionID, and its actionCodeHash names several functions", "hash", n.hash)
-		}
 		return nil, err
 	}
 	defer f.end(r.Context(), s)
-	act := function.Activation{Body: function.BytesBody(s.platformBody(fields)), Trace: r.Header.Get("Traceparent")}
-	return f.run(r.Context(), s, &act, deadlineOf(fields))
+	defer input.Close()
+	act := function.Activation{Body: input, Trace: r.Header.Get("Traceparent")}
+	return f.run(r.Context(), s, &act, deadline)
+}
+
+// begin returns the session that a run is for, what the function gets, and the run's deadline.
+// The caller ends with end, and closes the input.
+func (f *Face) begin(body function.Body) (s *session, input function.Body, deadline string, err error) {
+	text, err := body.Bytes()
+	if err != nil {
+		return nil, input, "", err
+	}
+	fields, err := members(text)
+	if err != nil {
+		return nil, input, "", refuse(http.StatusBadRequest, "The body of /run is not what was expected: %v.", err)
+	}
+	n, fields, err := splitNames(fields)
+	if err != nil {
+		return nil, input, "", err
+	}
+	if s, err = f.sessions.begin(n); err != nil {
+		if errors.Is(err, errAmbiguous) { // an operator can do something about it
+			f.cfg.Log.Warn("a run was refused: its client sends no proxiedActionID, and its actionCodeHash names several functions", "hash", n.hash)
+		}
+		return nil, input, "", err
+	}
+	if input, err = f.keep(s.platformBody(fields)); err != nil {
+		f.sessions.end(s)
+		return nil, input, "", err
+	}
+	return s, input, deadlineOf(fields), nil
+}
+
+// keep keeps a run's input while it waits: a large one on disk, as there may be many.
+func (f *Face) keep(text []byte) (function.Body, error) {
+	size := int64(len(text))
+	if size <= f.cfg.Body.Memory {
+		return function.BytesBody(text), nil
+	}
+	return function.ReadBody(bytes.NewReader(text), size, function.BodyLimits{Memory: f.cfg.Body.Memory, Max: size})
 }
 
 // errStopped is for a run that never started, because its client's session ended first.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,28 @@ func TestRunPassesWhatItWasSent(t *testing.T) {
 		}
 		if got := r.response(t); got != want {
 			t.Errorf("the client got %s", got)
+		}
+	}
+}
+
+// Runs with large bodies may wait in their hundreds, so these are on disk; small ones are not.
+func TestLargeBodiesAreOnDisk(t *testing.T) {
+	g := newRig(t, func(c *Config) { c.Body = function.BodyLimits{Memory: 1000, Max: 3000} })
+	g.init(client("a").with("__OW_API_KEY", repeat("k", 500)))
+	onDisk := false
+	g.host.onRun = func(_ context.Context, act *function.Activation, out function.Output) (function.Summary, error) {
+		_, onDisk = act.Body.Open().(*io.SectionReader)
+		body, err := act.Body.Bytes()
+		if err != nil {
+			return function.Summary{}, err
+		}
+		return okSummary, out.Write(function.Result, body)
+	}
+	for size, want := range map[int]bool{10: false, 2950: true} {
+		value := `{"x":"` + repeat("x", size) + `"}`
+		r := g.post("/run", `{"proxiedActionID":"a","value":`+value+`}`)
+		if got := r.response(t); onDisk != want || !strings.HasPrefix(got, `{"value":`+value+`,`) {
+			t.Errorf("%d bytes: on disk %v, %.100s", size, onDisk, got)
 		}
 	}
 }
@@ -133,16 +156,25 @@ func TestLongLogsOfAFailedRun(t *testing.T) {
 	}
 }
 
+// A streamed result comes to the same one object as behind OpenWhisk.
 func TestStreamedResult(t *testing.T) {
-	g := newRig(t)
-	g.init(client("a"))
-	g.host.onRun = func(_ context.Context, _ *function.Activation, out function.Output) (function.Summary, error) {
-		out.Write(function.Result, []byte(`{"a":1}`))
-		out.Write(function.Result, []byte(`2`))
-		return function.Summary{Outcome: function.OutcomeOK, Stream: true}, nil
-	}
-	if got := g.post("/run", byID("a")).response(t); got != `{"items":[{"a":1},2]}` {
-		t.Error(got)
+	for want, items := range map[string][]string{
+		`{"items":[{"a":1},2]}`: {`{"a":1}`, ``, `2`},
+		`{"items":[]}`:          nil,
+		`{"n":2}`:               {`1`, `2`, `{"result":{"n":2}}`},
+		`{"error":"oh"}`:        {`1`, `{"error":"oh"}`},
+	} {
+		g := newRig(t)
+		g.init(client("a"))
+		g.host.onRun = func(_ context.Context, _ *function.Activation, out function.Output) (function.Summary, error) {
+			for _, item := range items {
+				out.Write(function.Result, []byte(item))
+			}
+			return function.Summary{Outcome: function.OutcomeOK, Stream: true}, nil
+		}
+		if got := g.post("/run", byID("a")).response(t); got != want {
+			t.Errorf("%q: %s, want %s", items, got, want)
+		}
 	}
 }
 

@@ -89,8 +89,8 @@ func (a *attempt) after(ctx context.Context, act *function.Activation, do func(c
 // awaitHost pauses before the next try to reach the host, or returns why there
 // is none: it has been away for too long.
 func (a *attempt) awaitHost(ctx context.Context, why error) error {
-	since := time.Unix(0, a.b.away.Load())
-	if time.Since(since) >= a.b.patience || time.Since(a.began) >= a.b.patience {
+	since := a.b.away.Load() // 0: another call has just reached it
+	if since != 0 && time.Since(time.Unix(0, since)) >= a.b.patience || time.Since(a.began) >= a.b.patience {
 		return why
 	}
 	timer := time.NewTimer(a.pause)
@@ -106,14 +106,19 @@ func (a *attempt) awaitHost(ctx context.Context, why error) error {
 	}
 }
 
-// reached records what a call says about whether the host is there.
+// reached records what a call says about whether the host is there. One that ended
+// with its caller, or its time, says nothing: perhaps nobody has heard it.
 func (b *bound) reached(err error) {
-	switch away := b.away.Load(); {
-	case function.CodeOf(err) != function.CodeUnreachable:
+	away := b.away.Load()
+	switch function.CodeOf(err) {
+	case function.CodeTimeout, function.CodeCancelled:
+	case function.CodeUnreachable:
+		if away == 0 {
+			b.away.CompareAndSwap(0, time.Now().UnixNano())
+		}
+	default:
 		if away != 0 {
 			b.away.Store(0)
 		}
-	case away == 0:
-		b.away.CompareAndSwap(0, time.Now().UnixNano())
 	}
 }

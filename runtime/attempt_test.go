@@ -75,6 +75,38 @@ func TestRunWaitsForItsHost(t *testing.T) {
 	}
 }
 
+// Another call reaches the host at the very moment when a run has not: it is waited for.
+func TestRunWaitsForAHostThatIsJustBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, end := boundTo(t, newFakeHost())
+		defer end()
+		gone := function.Errorf(function.CodeUnreachable, "nobody is there")
+		b.reached(gone)
+		b.reached(nil)
+		a := attempt{b: b, began: time.Now(), pause: firstPause}
+		if err := a.awaitHost(t.Context(), gone); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A call that ended with its time or with its caller does not say that the host is there.
+func TestAHostIsNotBackBecauseACallWasGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, end := boundTo(t, &absentHost{fakeHost: newFakeHost(), back: time.Now().Add(time.Hour)})
+		defer end()
+		gone := function.Errorf(function.CodeUnreachable, "nobody is there")
+		b.reached(gone)
+		time.Sleep(b.patience)
+		b.reached(function.AsError(context.Canceled))
+		b.reached(function.AsError(context.DeadlineExceeded))
+		a := attempt{b: b, began: time.Now(), pause: firstPause}
+		if err := a.awaitHost(t.Context(), gone); err == nil {
+			t.Error("the run waits for a host that has been away for long")
+		}
+	})
+}
+
 var discard = function.OutputFunc(func(function.Stream, []byte) error { return nil })
 
 // A function that is evicted again before its run arrives is started again, but

@@ -1,7 +1,7 @@
 // Package stream brings the items of a streamed result to who asked for it: one
 // by one, as Server-Sent Events or as lines of JSON, to a reader that says so in its
-// Accept header, and as one object to all others. The faces use it: package runtime,
-// package wire's handler, and the platform.
+// Accept header, and as one object to all others. The faces use it: packages runtime
+// and openserverless, package wire's handler, and the platform.
 //
 // What the last item says:
 //   - An object with the single key "result", whose value is an object or an

@@ -3,6 +3,7 @@ package test
 import (
 	"archive/zip"
 	"encoding/base64"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -66,6 +67,31 @@ func TestCompileOnTheFly(t *testing.T) {
 				t.Errorf("another proxy would read %q", got)
 			}
 		})
+	}
+}
+
+// Under another proxy a stream comes to one object, as its last item says.
+func TestCompiledStreamsElsewhere(t *testing.T) {
+	const python, node = "def main(args):\n    yield 1\n    %s\n", "function * main () { yield 1; %s }\n"
+	for _, c := range []struct{ kind, code, want string }{
+		{"python:3", fmt.Sprintf(python, "yield 2"), `{"items":[1,2]}`},
+		{"python:3", fmt.Sprintf(python, "return {'a': [1.0, 'ü']}"), `{"a":[1.0,"ü"]}`},
+		{"python:3", fmt.Sprintf(python, "yield {'result': 1}"), `{"items":[1,{"result":1}]}`},
+		{"python:3", fmt.Sprintf(python, "raise ValueError('no')"), `{"error":"ValueError: no"}`},
+		{"python:3", "def main(args):\n    yield from ()\n", `{"items":[]}`},
+		{"nodejs:20", fmt.Sprintf(node, "yield 2"), `{"items":[1,2]}`},
+		{"nodejs:20", fmt.Sprintf(node, "return { a: ['ü'] }"), `{"a":["ü"]}`},
+		{"nodejs:20", fmt.Sprintf(node, "yield { result: null }"), `{"items":[1,{"result":null}]}`},
+		{"nodejs:20", fmt.Sprintf(node, "throw new Error('no')"), `{"error":"Error: no"}`},
+		{"nodejs:20", "function * main () {}\n", `{"items":[]}`},
+	} {
+		packed, problems, err := proxyRun(t, []string{"WHISKAWAY_KIND=" + c.kind}, c.code, "-compile", "main")
+		if err != nil {
+			t.Fatalf("%v: %s", err, problems)
+		}
+		if got, want := elsewhere(t, unpackBundle(t, packed)), "{\"ok\":true}\n"+c.want+"\n"; got != want {
+			t.Errorf("%s: another proxy would read %q, want %q", c.code, got, want)
+		}
 	}
 }
 
@@ -143,6 +169,29 @@ func TestCompileOnTheFlyFails(t *testing.T) {
 		if err == nil || out != "" || !strings.Contains(problems, want) {
 			t.Errorf("%.40q: %v, %q, %q, not %q", c.code, err, out, problems, want)
 		}
+	}
+}
+
+// It can be told to stop while it waits for code, and leaves nothing.
+func TestCompileOnTheFlyCanBeStopped(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	temp := t.TempDir()
+	p := startBehind(t, []string{"/bin/sh", "-c", `exec "$@" <&3`, "sh"}, []string{"TMPDIR=" + temp}, []*os.File{r}, "runtime", "-compile", "main")
+	eventually(t, "it waits for code", func() bool {
+		code, _ := filepath.Glob(filepath.Join(temp, "whiskaway-compile-*", "code"))
+		return len(code) > 0
+	})
+	p.stop()
+	if p.cmd.ProcessState.ExitCode() != 1 || !strings.Contains(p.log(), "told to stop") {
+		t.Errorf("%v: %s", p.cmd.ProcessState, p.log())
+	}
+	if left, _ := os.ReadDir(temp); len(left) > 0 {
+		t.Errorf("it left %v", left)
 	}
 }
 

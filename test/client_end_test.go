@@ -44,9 +44,7 @@ func TestAlwaysTrue5ClientToldToStopDuringRuns(t *testing.T) {
 		c := s.client("f", many, "WHISKAWAY_LEASE=1h")
 		ended := c.atOnce(16, `{"wait":"go"}`, 0)
 		s.started(16)
-		if n := s.leases(); n != 2 {
-			t.Fatalf("%d leases before the stop", n)
-		}
+		eventually(t, "both leases are told", func() bool { return s.leases() == 2 })
 		c.cmd.Process.Signal(syscall.SIGTERM)
 		eventually(t, "it takes no connection", func() bool {
 			conn, err := net.Dial("tcp", strings.TrimPrefix(c.url, "http://"))

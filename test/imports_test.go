@@ -26,7 +26,7 @@ var mayImport = map[string][]string{
 	"balancer":       {"function", "codestore"},
 	"initbody":       {"function"},
 	"runtime":        {"function", "initbody", "stream"},
-	"openserverless": {"function", "initbody"},
+	"openserverless": {"function", "initbody", "stream"},
 	"platform":       {"platform/", "stream"},
 	"console":        {"function"},
 	"telemetry":      {"function"},

@@ -82,6 +82,7 @@ func TestOpenServerlessWarns(t *testing.T) {
 	eventually(t, "the log warns too", func() bool { return strings.Contains(p.log(), "level=WARN") && strings.Contains(p.log(), "no token") })
 	p = start(t, nil, nil, "server", "--openserverless", "0.0.0.0:0", "--namespace", "demo", "--data", t.TempDir())
 	p.waitFor("WARNING: .*NOT on loopback.*NO encryption")
+	p.stop() // it would run anybody's code
 	for want, args := range map[string][]string{
 		"--namespace":              {"--openserverless", "127.0.0.1:0"},
 		"goes with":                {"--namespace", "demo", "--listen", "127.0.0.1:0"},

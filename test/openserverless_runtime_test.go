@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,24 @@ func TestRuntimeBeforeAnOpenServerlessServer(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A client that is killed leaves nothing: the code that it keeps for their server has no name.
+func TestClientOfOpenServerlessLeavesNothingOnDisk(t *testing.T) {
+	theirs, url := startFakeOpenServerless(t, false)
+	temp, code := t.TempDir(), strings.Repeat("some code ", 10_000)
+	r := startRuntime(t, "WHISKAWAY_KIND=python:3", "TMPDIR="+temp)
+	if status, b := r.post("/init", initBody("go@"+url+"?protocol=openserverless", code, nil)); status != 200 {
+		t.Fatalf("/init: %d %s", status, b)
+	}
+	theirs.Forget()
+	if status, b := r.post("/run", runBody(`{}`, "id", time.Now().Add(time.Minute))); status != 200 {
+		t.Errorf("/run: %d %s", status, b)
+	}
+	r.kill()
+	if left, _ := os.ReadDir(temp); len(left) != 0 {
+		t.Errorf("it left %v", left)
 	}
 }
 

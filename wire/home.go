@@ -45,7 +45,9 @@ func DialHome(ctx context.Context, cfg HomeConfig) error {
 	defer stop() // before the line above
 	err = h.keep(ctx)
 	handler.StopWatches()
-	h.conns.awaitQuiet(homeGrace)
+	// The balancer sees the end of the status, and closes what is idle. We must not be the
+	// first: a run that is on its way would be lost, which is refused here otherwise.
+	h.conns.awaitNone(homeGrace)
 	return err
 }
 

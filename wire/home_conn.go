@@ -127,7 +127,7 @@ type census struct {
 
 	mu           sync.Mutex
 	free, active int
-	quiet        chan struct{} // not nil: somebody waits until none is active; then it is closed
+	none         chan struct{} // not nil: somebody waits until there is no connection; then it is closed
 }
 
 func newCensus() *census { return &census{changed: make(chan struct{}, 1)} }
@@ -145,26 +145,26 @@ func (c *census) add() {
 	c.free++
 }
 
-// awaitQuiet waits until no connection is active, at most for patience.
-func (c *census) awaitQuiet(patience time.Duration) {
+// awaitNone waits until the balancer has closed all connections, at most for patience.
+func (c *census) awaitNone(patience time.Duration) {
 	c.mu.Lock()
-	quiet := make(chan struct{})
-	c.quiet = quiet
-	c.tellQuiet()
+	none := make(chan struct{})
+	c.none = none
+	c.tellNone()
 	c.mu.Unlock()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
-	case <-quiet:
+	case <-none:
 	case <-timer.C:
 	}
 }
 
-// tellQuiet tells who waits that none is active. mu is held.
-func (c *census) tellQuiet() {
-	if c.quiet != nil && c.active == 0 {
-		close(c.quiet)
-		c.quiet = nil
+// tellNone tells who waits that none is left. mu is held.
+func (c *census) tellNone() {
+	if c.none != nil && c.free+c.active == 0 {
+		close(c.none)
+		c.none = nil
 	}
 }
 
@@ -188,7 +188,7 @@ func (c *census) follow(conn net.Conn, now http.ConnState) {
 			c.free--
 		}
 	}
-	c.tellQuiet()
+	c.tellNone()
 	wake := now != http.StateIdle && missing(c.free, c.active, 0) > 0
 	c.mu.Unlock()
 	if !wake {

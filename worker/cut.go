@@ -105,12 +105,23 @@ func (w *Worker) awaitEnd(r *run) {
 	<-r.ended
 }
 
+// leavingTime is how long what a cut run has started may take to end after it: on a busy
+// machine the end of a process takes a while.
+const leavingTime = time.Second
+
 // retireIfCrowded does not keep a worker in which a cut run has left processes: they would go
 // on with what it was cut for, at the cost of the next run.
 func (w *Worker) retireIfCrowded() {
-	if w.concurrency == 1 && w.proc.Descendants() > 1 {
-		w.retire()
-		w.proc.Kill()
+	if w.concurrency > 1 {
+		return
+	}
+	for pause := 2 * time.Millisecond; w.proc.Descendants() > 1; pause *= 2 {
+		if pause > leavingTime/2 {
+			w.retire()
+			w.proc.Kill()
+			return
+		}
+		time.Sleep(pause)
 	}
 }
 

@@ -292,3 +292,32 @@ func TestEndSaysItsCause(t *testing.T) {
 	}
 	<-w.Done()
 }
+
+// What a cut run has started ends a moment after it: the worker goes on. What does not end
+// costs the worker.
+func TestWhatACutRunHasStartedMayTakeAMomentToEnd(t *testing.T) {
+	const code = `
+import subprocess, sys, time
+def main(args):
+    if "quick" in args: return args
+    # It does not hear the SIGINT, and ends when our end of its stdin is closed, or not at all.
+    child = subprocess.Popen(["sh", "-c", "trap '' INT; echo up; read x; exec sleep " + args["more"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child.stdout.readline()
+    try:
+        print("sleeping")
+        while True: time.sleep(0.01)
+    finally:
+        child.stdin.close()
+`
+	w := start(t, kind.Python, code, patient)
+	runAndCut(t, w, value(`{"more":"0.02"}`), context.Canceled)
+	out, sum := run(t, w, value(`{"quick":1}`))
+	wantOutcome(t, sum, function.OutcomeOK, "")
+	want(t, "result", out.result(), `{"quick":1}`)
+
+	runAndCut(t, w, value(`{"more":"1000"}`), context.Canceled)
+	act := &function.Activation{Body: function.BytesBody([]byte(value(`{"quick":1}`)))}
+	if _, err := w.Run(t.Context(), act, &recorder{}); err == nil {
+		t.Error("the worker goes on, with what the cut run has left")
+	}
+}

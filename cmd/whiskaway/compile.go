@@ -49,7 +49,7 @@ func (c *runtimeCommand) compileCode(ctx context.Context, in io.Reader, out io.W
 	return nil
 }
 
-// withLogs puts a tool's words before the error's own.
+// withLogs puts a tool's words behind the error's own.
 func withLogs(err error) error {
 	if e := (*function.Error)(nil); errors.As(err, &e) && e.Logs != "" {
 		return fmt.Errorf("%w\n%s", err, strings.TrimRight(e.Logs, "\n"))
@@ -81,7 +81,7 @@ func (b bundler) bundle(ctx context.Context, in io.Reader) error {
 	if dir := os.Getenv("WHISKAWAY_ENVIRONMENTS"); dir != "" {
 		src.EnvsDir = dir
 	}
-	if src.Binary, err = b.read(in, src.CodePath); err != nil {
+	if src.Binary, err = b.read(ctx, in, src.CodePath); err != nil {
 		return err
 	}
 	flags := b.settings.machineFlags(findSecrets(b.token))
@@ -124,13 +124,19 @@ func (b bundler) environment() (platform, own map[string]string, err error) {
 }
 
 // read takes the code, and says whether it is binary.
-func (b bundler) read(in io.Reader, path string) (binary bool, err error) {
+func (b bundler) read(ctx context.Context, in io.Reader, path string) (binary bool, err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return false, fmt.Errorf("making a file for the code: %w", err)
 	}
-	n, err := io.Copy(f, io.LimitReader(in, maxSource+1))
-	switch err := errors.Join(err, f.Close()); {
+	var n int64
+	err = waitWithin(ctx, 0, func() (err error) { // nobody may ever end the input
+		n, err = io.Copy(f, io.LimitReader(in, maxSource+1))
+		return errors.Join(err, f.Close())
+	})
+	switch {
+	case ctx.Err() != nil:
+		return false, errors.New("told to stop before all of the code had come")
 	case err != nil:
 		return false, fmt.Errorf("reading the code: %w", err)
 	case n == 0:

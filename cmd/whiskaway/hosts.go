@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -124,12 +123,7 @@ func (h *hosts) openServerless(url string) (function.Host, error) {
 	if c := h.theirs[url]; c != nil {
 		return c, nil
 	}
-	temp, err := h.temp.dir()
-	if err != nil {
-		return nil, err
-	}
-	dir := filepath.Join(temp, "openserverless", strconv.Itoa(len(h.theirs)))
-	c, err := openserverless.NewClient(openserverless.ClientConfig{URL: url, PlainHTTP: plainHTTP(), Dir: dir})
+	c, err := openserverless.NewClient(openserverless.ClientConfig{URL: url, PlainHTTP: plainHTTP()})
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +184,7 @@ func (h *hosts) close() {
 	}
 	for _, c := range h.theirs {
 		if err := c.Close(); err != nil {
-			h.log.Error("removing the code of OpenServerless's functions", "error", err)
+			h.log.Error("dropping the code of OpenServerless's functions", "error", err)
 		}
 	}
 	if h.here != nil {

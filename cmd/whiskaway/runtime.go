@@ -120,7 +120,7 @@ func (c *runtimeCommand) run(ctx context.Context, out io.Writer) error {
 // asServer is what OpenServerless's variable makes of a runtime. There is one address, so
 // it is for one sort of clients.
 func (c *runtimeCommand) asServer() (*serverCommand, error) {
-	s := &serverCommand{options: c.options, pprof: c.pprof, drain: closeTimeout, machine: containerFlags()}
+	s := &serverCommand{options: c.options, pprof: c.pprof, drain: closeTimeout, machine: containerFlags("80%")}
 	token, err := secretOf(c.token, "WHISKAWAY_TOKEN_FILE")
 	if err != nil {
 		return nil, err

@@ -85,7 +85,7 @@ const asLongAsTheContainer = 10 * 365 * 24 * time.Hour
 
 // machineFlags say what functions that run here may have of the container.
 func (s settings) machineFlags(hidden secrets) *machineFlags {
-	flags := containerFlags()
+	flags := containerFlags("100%") // as with OpenWhisk's own images
 	// Frozen or idle for long, a container still has its function warm.
 	flags.idle, flags.grace = asLongAsTheContainer, asLongAsTheContainer
 	flags.workers, flags.secrets, flags.language = s.workers(), hidden, s.language()
@@ -95,10 +95,11 @@ func (s settings) machineFlags(hidden secrets) *machineFlags {
 
 // containerFlags are for functions that run in a runtime's own container. That is the sandbox
 // then: what it lets a function do is the platform's business.
-func containerFlags() machineFlags {
+// share is the part of the container's memory that they may use together where nothing is said.
+func containerFlags(share string) machineFlags {
 	return machineFlags{
 		sandbox: cmp.Or(os.Getenv("WHISKAWAY_SANDBOX"), string(sandbox.LevelProcess)),
-		memory:  cmp.Or(os.Getenv("WHISKAWAY_MEMORY"), "80%"),
+		memory:  cmp.Or(os.Getenv("WHISKAWAY_MEMORY"), share),
 		network: string(sandbox.NetworkHost), disk: "10g", cache: "50g",
 	}
 }
