@@ -198,9 +198,7 @@ func TestServerWithoutGPU(t *testing.T) {
 	for name := range begin {
 		t.Run(name, func(t *testing.T) {
 			d := begin[name](t)
-			if log := d.log(); !strings.Contains(log, words[name]) {
-				t.Errorf("%q is not in the log:\n%s", words[name], log)
-			}
+			eventually(t, "the log says why", func() bool { return strings.Contains(d.log(), words[name]) })
 			if here := d.status().Servers[0]; len(here.GPUs) > 0 || slices.Contains(here.Labels, "gpu") {
 				t.Errorf("%+v", here)
 			}
