@@ -306,8 +306,8 @@ func TestAdmissionToFakeGPUs(t *testing.T) {
 	}{
 		"more than any has":      {memory(100 * gb), []string{"102400 MB", "here are 0"}},
 		"what the driver keeps":  {memory(80 * gb), []string{"81920 MB", "here are 0"}},
-		"more than the two have": {function.Requirements{GPUs: 3}, []string{"3 GPUs", "here are 2"}},
-		"two large ones":         {function.Requirements{GPUs: 2, GPUMemory: 40 * gb}, []string{"2 GPUs", "40960 MB", "here are 1"}},
+		"more than the two have": {function.Requirements{GPUs: 3}, []string{"3 GPU(s)", "here are 2"}},
+		"two large ones":         {function.Requirements{GPUs: 2, GPUMemory: 40 * gb}, []string{"2 GPU(s)", "40960 MB", "here are 1"}},
 		"another model":          {function.Requirements{Labels: []string{"h200"}}, []string{"h200", "a100", "rtx-4090"}},
 	} {
 		t.Run(name, func(t *testing.T) {
