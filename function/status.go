@@ -18,6 +18,7 @@ type ServerStatus struct {
 	Kinds     []Kind   `json:"kinds"`
 	Walls     []string `json:"walls"` // what keeps functions apart there, in words
 	CPUs      int      `json:"cpus"`
+	Strength  float64  `json:"strength,omitempty"` // of one CPU, as the server measured it at its start; 1 is the reference, 0 not measured
 	Memory    Memory   `json:"memory"`
 	GPUs      []GPU    `json:"gpus"`
 	Functions int      `json:"functions"` // that it knows; of those without a worker Status may list only some
@@ -39,13 +40,18 @@ type Kind struct {
 type Memory struct {
 	Budget int64 `json:"budget"`
 	Used   int64 `json:"used"`
+	// Room is what a further worker could have at once, and Idle what idle workers would
+	// leave it besides. Who reports neither says nothing about room.
+	Room int64 `json:"room,omitempty"`
+	Idle int64 `json:"idle,omitempty"`
 }
 
 // A GPU is one graphics processor.
 type GPU struct {
-	UUID   string `json:"uuid"`
-	Name   string `json:"name"`
-	Memory Memory `json:"memory"`
+	UUID     string  `json:"uuid"`
+	Name     string  `json:"name"`
+	Memory   Memory  `json:"memory"`
+	Strength float64 `json:"strength,omitempty"` // as the server measured it at its start; 1 is the reference, 0 not measured
 }
 
 // A FunctionStatus describes one function on one server.
@@ -64,4 +70,11 @@ type FunctionStatus struct {
 	Queued    int      `json:"queued"`
 	Leases    int      `json:"leases"`
 	Runs      int64    `json:"runs"` // ended ones, since the server knows it
+	// Slots is how many runs it can have at once here, with the workers that there is still room
+	// to start; 0: not said.
+	Slots int `json:"slots,omitempty"`
+	// Usual is what a run usually takes, and Start what its process takes until it is
+	// ready, in microseconds; 0: not known.
+	Usual int64 `json:"usual,omitempty"`
+	Start int64 `json:"start,omitempty"`
 }

@@ -23,7 +23,7 @@ var mayImport = map[string][]string{
 	"server":         {"function", "kind", "gpu", "worker", "codestore", "sandbox", "sandbox/cgroup"},
 	"http1":          {},
 	"wire":           {"function", "http1", "stream"},
-	"balancer":       {"function", "codestore"},
+	"balancer":       {"function", "codestore", "balancer/placement"},
 	"initbody":       {"function"},
 	"runtime":        {"function", "initbody", "stream"},
 	"openserverless": {"function", "initbody", "stream"},
