@@ -94,9 +94,18 @@ func (o *owner) giveBack(s *slot) {
 	if s.running == 0 {
 		s.rested, s.idleSince = s.idleSince, o.now
 		s.value = value(o.ledger.clock, f.runs+1, f.startTime, s.holding.memory())
+		o.rests(s)
 	}
 	if s.running == s.process.Concurrency()-1 && !s.yielding {
 		f.free = append(f.free, s)
+	}
+}
+
+// rests is told of a worker that has become idle. Who waits for room looks again when it may be evicted: they
+// found it busy or starting when they looked last, and nothing else may happen until then.
+func (o *owner) rests(s *slot) {
+	if len(o.roomless) > 0 {
+		o.schedule(s.fn, o.now.Add(minIdle))
 	}
 }
 

@@ -127,6 +127,9 @@ func (e startEnded) apply(o *owner) {
 	}
 	o.watchSlot(s)
 	o.give(f)
+	if s.running == 0 {
+		o.rests(s)
+	}
 	o.consider(f)
 }
 

@@ -92,6 +92,36 @@ func TestWhoGaveUpGetsNoRoomWithFakeProcesses(t *testing.T) {
 	})
 }
 
+// Who looked for room while the only worker was starting, or busy, gets it once that one has been idle for
+// a while, though nothing else happens. It once waited for ever.
+func TestRoomIsFoundThoughNothingElseHappensWithFakeProcesses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newFakeMemory(t, 1, taking(yieldAfter/2))
+		begin := m.owner.start
+		m.owner.start = func(ctx context.Context, j startJob) (startResult, error) {
+			time.Sleep(time.Second)
+			return begin(ctx, j)
+		}
+		var inits sync.WaitGroup
+		began := time.Now()
+		for _, name := range []string{"first", "second"} { // the second one comes while the first one starts
+			inits.Go(func() { m.init(t, name) })
+		}
+		inits.Wait()
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("the second function was ready after %v", took)
+		}
+		id, claim := m.init(t, "third")
+		go m.Run(t.Context(), id, claim, &function.Activation{}, nil)
+		synctest.Wait()
+		began = time.Now()
+		m.init(t, "fourth") // while the third one runs
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("the fourth function was ready after %v", took)
+		}
+	})
+}
+
 // Nor does the function stay for ever that it was the last to hold.
 func TestAFunctionGoesWithItsLastRunThatGaveUpWithFakeProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
