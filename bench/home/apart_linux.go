@@ -88,3 +88,10 @@ func setUp(name, address, peer, congestion string) error {
 		ip("link", "set", name, "txqueuelen", "10000", "up"), // what is dropped is ours to say
 	)
 }
+
+// retrySoon lets TCP retransmit after 50 ms, as the sockets of wire do.
+func retrySoon(_, _ string, raw syscall.RawConn) error {
+	return raw.Control(func(fd uintptr) {
+		unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_RTO_MIN_US, 50_000) // Linux 6.15 or later
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"syscall"
 )
 
 var errLinux = errors.New("this needs Linux: it makes network namespaces")
@@ -20,3 +21,5 @@ func openTUN(string) (*os.File, error) { return nil, errLinux }
 func giveTo(string, int) error { return errLinux }
 
 func setUp(_, _, _, _ string) error { return errLinux }
+
+func retrySoon(_, _ string, _ syscall.RawConn) error { return errLinux }

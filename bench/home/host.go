@@ -22,8 +22,14 @@ const (
 	logLine  = "2026-01-01T00:00:00.000000000Z stdout: a line of a log as functions print them, a hundred bytes\n"
 )
 
-// wantsLogs is what a body begins with that asks for logs.
-var wantsLogs = []byte(`{"logs":`)
+// What a body begins with that asks for logs, or for a run that takes a while.
+var (
+	wantsLogs = []byte(`{"logs":`)
+	wantsTime = []byte(`{"slow":`)
+)
+
+// aWhile is longer than TCP's delayed acknowledgement.
+const aWhile = 300 * time.Millisecond
 
 func (echo) Run(_ context.Context, _ function.ID, _ function.Claim, act *function.Activation, out function.Output) (function.Summary, error) {
 	body, err := act.Body.Bytes()
@@ -36,6 +42,9 @@ func (echo) Run(_ context.Context, _ function.ID, _ function.Claim, act *functio
 				return function.Summary{Outcome: function.OutcomeCancelled}, nil
 			}
 		}
+	}
+	if bytes.HasPrefix(body, wantsTime) {
+		time.Sleep(aWhile)
 	}
 	if err := out.Write(function.Result, body); err != nil {
 		return function.Summary{Outcome: function.OutcomeCancelled}, nil

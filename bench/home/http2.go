@@ -30,7 +30,7 @@ func windows() *http.HTTP2Config {
 
 // http2Server dials the balancer, and serves HTTP/2 on what it dialled.
 func http2Server(ctx context.Context, addr string, keys *keys) error {
-	raw, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	raw, err := (&net.Dialer{Control: retrySoon}).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return fmt.Errorf("dialling the balancer: %w", err)
 	}

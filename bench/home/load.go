@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -16,6 +19,8 @@ const (
 	small shape = iota
 	large
 	logs
+	slow
+	shapes // how many there are
 )
 
 // others is how many callers of the mixed load do not send small runs.
@@ -24,7 +29,9 @@ const others = 4
 // shapeOf is what the nth caller of a mix asks.
 func shapeOf(mix string, n int) shape {
 	switch {
-	case mix != "mixed" || n >= others:
+	case mix == "slow":
+		return slow
+	case mix == "small" || n >= others:
 		return small
 	case n%2 == 0:
 		return large
@@ -40,16 +47,19 @@ func (s shape) body() []byte {
 		text += `,"blob":"` + string(bytes.Repeat([]byte("x"), 1<<20)) + `"`
 	case logs:
 		text = string(wantsLogs) + `true`
+	case slow:
+		text = string(wantsTime) + `true`
 	}
 	return []byte(text + "}")
 }
 
 // A loaded is what the balancer's end saw in the window.
 type loaded struct {
-	Runs     [3]int // by shape
-	P50, P99 [3]time.Duration
+	Runs     [shapes]int
+	P50, P99 [shapes]time.Duration
 	Failed   int
 	Why      string // the first failure
+	Resent   int    // TCP segments that the balancer's end has sent again
 }
 
 // A tally collects what callers see.
@@ -57,7 +67,7 @@ type tally struct {
 	begin, end time.Time
 
 	mu     sync.Mutex
-	times  [3][]time.Duration
+	times  [shapes][]time.Duration
 	failed int
 	why    string
 }
@@ -75,10 +85,38 @@ func (e end) load(ctx context.Context, ask asker) loaded {
 	}
 	time.Sleep(time.Until(t.begin))
 	fmt.Println("begin")
+	before := resent()
 	time.Sleep(time.Until(t.end))
 	fmt.Println("end")
+	after := resent()
 	callers.Wait()
-	return t.result()
+	r := t.result()
+	r.Resent = after - before
+	return r
+}
+
+// resent returns RetransSegs of this network namespace, see RFC 4022; 0 where it is not told.
+func resent() int {
+	text, err := os.ReadFile("/proc/net/snmp")
+	if err != nil {
+		return 0
+	}
+	var names []string
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if fields[0] != "Tcp:" {
+			continue
+		}
+		if names == nil {
+			names = fields
+			continue
+		}
+		if i := slices.Index(names, "RetransSegs"); i >= 0 && i < len(fields) {
+			n, _ := strconv.Atoi(fields[i])
+			return n
+		}
+	}
+	return 0
 }
 
 // call asks again and again. What ends in the window counts.

@@ -61,7 +61,7 @@ func parseFlags(args []string) (options, error) {
 	f.StringVar(&rtts, "rtt", "0,20,80", "round trips, milliseconds")
 	f.StringVar(&losses, "loss", "0,1,3", "packets lost each way, percent")
 	f.StringVar(&ways, "ways", "pool,http2", "what to compare")
-	f.StringVar(&mixes, "mixes", "small,mixed", "small: only small runs; mixed: 2 of the callers send and get 1 MB, 2 get a thousand lines of logs")
+	f.StringVar(&mixes, "mixes", "small,mixed", "small: only small runs; mixed: 2 of the callers send and get 1 MB, 2 get a thousand lines of logs; slow: runs of 0.3 s")
 	f.IntVar(&o.inFlight, "in-flight", 64, "runs at a time")
 	f.DurationVar(&o.window, "window", 4*time.Second, "how long each measurement takes")
 	f.DurationVar(&o.warmup, "warmup", 2*time.Second, "load before it that does not count")
@@ -75,7 +75,7 @@ func parseFlags(args []string) (options, error) {
 	}
 	return o, errors.Join(
 		numbers(rtts, &o.rtts, 10_000), numbers(losses, &o.losses, 100),
-		known("-ways", o.ways, "pool", "http2"), known("-mixes", o.mixes, "small", "mixed"))
+		known("-ways", o.ways, "pool", "http2"), known("-mixes", o.mixes, "small", "mixed", "slow"))
 }
 
 func numbers(text string, into *[]float64, most float64) error {

@@ -19,7 +19,7 @@ import (
 func measure(ctx context.Context, o options) error {
 	t := tabwriter.NewWriter(os.Stdout, 9, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "%d in flight, %v each, TCP %s\n", o.inFlight, o.window, o.congestion)
-	fmt.Fprintln(t, "RTT ms\tloss %\tmix\tway\tsmall/s\tp50 ms\tp99 ms\t1 MB/s\tp50 ms\tlogs/s\tp50 ms\tfailed\tCPU us: balancer\tserver\t")
+	fmt.Fprintln(t, "RTT ms\tloss %\tmix\tway\truns/s\tp50 ms\tp99 ms\t1 MB/s\tp50 ms\tlogs/s\tp50 ms\tfailed\tresent\tCPU us: balancer\tserver\t")
 	for _, rtt := range o.rtts {
 		for _, loss := range o.losses {
 			for _, mix := range o.mixes {
@@ -104,20 +104,28 @@ func (c *aCase) follow(balancer, server *endProcess) error {
 func (c *aCase) print(w io.Writer) {
 	perSecond := func(s shape) float64 { return float64(c.seen.Runs[s]) / c.window.Seconds() }
 	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-	all := max(1, c.seen.Runs[small]+c.seen.Runs[large]+c.seen.Runs[logs])
-	fmt.Fprintf(w, "%v\t%v\t%s\t%s\t%.0f\t%.1f\t%.1f\t", c.rtt, c.loss, c.mix, c.way, perSecond(small), ms(c.seen.P50[small]), ms(c.seen.P99[small]))
+	most, all := small, 0
+	for _, n := range c.seen.Runs {
+		all += n
+	}
+	if c.mix == "slow" {
+		most = slow
+	}
+	fmt.Fprintf(w, "%v\t%v\t%s\t%s\t%.0f\t%.1f\t%.1f\t", c.rtt, c.loss, c.mix, c.way, perSecond(most), ms(c.seen.P50[most]), ms(c.seen.P99[most]))
 	for _, s := range []shape{large, logs} {
 		if c.mix == "mixed" {
 			fmt.Fprintf(w, "%.1f\t%.0f\t", perSecond(s), ms(c.seen.P50[s]))
 		} else {
-			fmt.Fprint(w, "\t\t")
+			fmt.Fprint(w, "-\t-\t")
 		}
 	}
-	fmt.Fprintf(w, "%d\t%d\t%d\t\n", c.seen.Failed, c.cpu[0].Microseconds()/int64(all), c.cpu[1].Microseconds()/int64(all))
+	fmt.Fprintf(w, "%d\t%d\t%d\t%d\t\n", c.seen.Failed, c.seen.Resent, perRun(c.cpu[0], all), perRun(c.cpu[1], all))
 	if c.seen.Failed > 0 {
 		fmt.Fprintf(os.Stderr, "%s: %s\n", c.way, c.seen.Why)
 	}
 }
+
+func perRun(cpu time.Duration, runs int) int64 { return cpu.Microseconds() / int64(max(1, runs)) }
 
 // An endProcess is one end, with its device.
 type endProcess struct {
