@@ -71,7 +71,7 @@ func openKeys(dir string) (*keys, error) {
 }
 
 // runEnd is the balancer's or the server's process. It waits until its stdin says that its
-// device is here; the server ends with its stdin.
+// device is here.
 func runEnd(ctx context.Context, role string, args []string) error {
 	e, err := parseEnd(args)
 	if err != nil {
@@ -89,11 +89,6 @@ func runEnd(ctx context.Context, role string, args []string) error {
 		if err := setUp(device, serverIP, balancerIP, e.congestion); err != nil {
 			return err
 		}
-		ctx, cancel := context.WithCancel(ctx)
-		go func() { // ends with the process
-			in.Scan()
-			cancel()
-		}()
 		return e.server(ctx, k)
 	}
 	if err := setUp(device, balancerIP, serverIP, e.congestion); err != nil {
