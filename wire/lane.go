@@ -43,8 +43,8 @@ func newLane(conn net.Conn) *lane {
 }
 
 // slack is how much later than its limit a run may be given up. Setting a deadline
-// costs a twentieth of what a balancer does for a run, and so most runs need none
-// of their own.
+// costs half as much as writing a small request, and so most runs need none of
+// their own.
 const slack = time.Second
 
 // limit sets when the next run must have ended; zero: never.
