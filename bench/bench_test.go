@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -223,5 +225,43 @@ func TestParseFlags(t *testing.T) {
 		if _, err := parseFlags(strings.Fields(args)); (err == nil) != ok {
 			t.Errorf("%s: %v", args, err)
 		}
+	}
+}
+
+func TestWayByTLSIsBeyondLoopback(t *testing.T) {
+	if host, err := (way{}).host(); err != nil || host != "127.0.0.1" {
+		t.Errorf("plain: %q, %v", host, err)
+	}
+	host, err := way{tls: true}.host()
+	if errors.Is(err, errCannot) {
+		t.Skip(err)
+	}
+	if ip := net.ParseIP(host); err != nil || ip == nil || ip.IsLoopback() || ip.IsUnspecified() {
+		t.Errorf("by TLS: %q, %v", host, err)
+	}
+}
+
+// What this binary or machine cannot do is left out; the others are measured.
+func TestSetupThatCannotBeIsLeftOut(t *testing.T) {
+	l, err := newLab(options{binary: "/bin/echo", connections: []int{1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(l.dir)
+	kind := setupKind{"never", func(context.Context, *lab, *setup) error { return fmt.Errorf("%w: for a test", errCannot) }}
+	if err := l.startSetup(t.Context(), kind); err != nil || len(l.setups) != 0 {
+		t.Errorf("%v, %d setups", err, len(l.setups))
+	}
+	if _, err := (way{dialled: true}).advertise(l, "127.0.0.1"); !errors.Is(err, errCannot) {
+		t.Errorf("a binary without --advertise: %v", err)
+	}
+}
+
+func TestBalancerShare(t *testing.T) {
+	if got := balancerShare([]measurement{{balancer: 20}, {balancer: 31}, {balancer: 30}}); got != "30" {
+		t.Error(got)
+	}
+	if got := balancerShare([]measurement{{cpu: 20}}); got != "-" {
+		t.Error(got)
 	}
 }

@@ -7,5 +7,8 @@
 // answer must carry the same: a wrong one ends the run. Compare ratios, not
 // figures, from one machine to another.
 //
+// Two more are measured apart: bench/home, how a server that dialled home is reached best, and
+// bench/members, what servers that wait take of a balancer.
+//
 // This package knows the binary only by its commands, not by its packages.
 package main

@@ -77,13 +77,7 @@ func (l *lab) start(ctx context.Context) error {
 			continue
 		}
 		progress("starting: %s", k.name)
-		s := &setup{name: k.name, results: map[int][]measurement{}}
-		l.setups = append(l.setups, s)
-		if err := k.start(ctx, l, s); err != nil {
-			return fmt.Errorf("%s: %w", k.name, err)
-		}
-		most := slices.Max(l.connections)
-		if _, err := l.load(ctx, s, most, time.Second, l.warmup); err != nil {
+		if err := l.startSetup(ctx, k); err != nil {
 			return fmt.Errorf("%s: %w", k.name, err)
 		}
 	}
@@ -91,6 +85,33 @@ func (l *lab) start(ctx context.Context) error {
 		return fmt.Errorf("-only %q chooses nothing", l.only)
 	}
 	return nil
+}
+
+// startSetup starts one setup and warms it up. One that cannot be measured here is
+// said and left out.
+func (l *lab) startSetup(ctx context.Context, k setupKind) error {
+	s := &setup{name: k.name, results: map[int][]measurement{}}
+	l.setups = append(l.setups, s)
+	err := k.start(ctx, l, s)
+	if errors.Is(err, errCannot) {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", k.name, err)
+		l.setups = l.setups[:len(l.setups)-1]
+		return stopAll(s)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = l.load(ctx, s, slices.Max(l.connections), time.Second, l.warmup)
+	return err
+}
+
+// stopAll ends a setup's processes, the last one first.
+func stopAll(s *setup) error {
+	var errs []error
+	for _, p := range slices.Backward(s.roots) {
+		errs = append(errs, p.stop())
+	}
+	return errors.Join(errs...)
 }
 
 func (l *lab) wants(name string) bool {
@@ -125,9 +146,7 @@ func (l *lab) close() error {
 		errs = append(errs, l.remember(s))
 	}
 	for _, s := range slices.Backward(l.setups) {
-		for _, p := range slices.Backward(s.roots) {
-			errs = append(errs, p.stop())
-		}
+		errs = append(errs, stopAll(s))
 	}
 	errs = append(errs, l.checkGone(), os.RemoveAll(l.dir))
 	progress("")

@@ -16,6 +16,7 @@ type measurement struct {
 	p50, p99  time.Duration
 	cpu       float64 // microseconds of CPU per request, of everything
 	own       float64 // the load generator's share of it
+	balancer  float64 // the balancer's share of it, where there is one
 }
 
 // load asks s over n connections for warm and then window, and measures the window.
@@ -120,15 +121,18 @@ func (g *generator) result(used usage, window time.Duration) (measurement, error
 		p99:       g.times[min(n*99/100, n-1)],
 		cpu:       float64(used.all.Microseconds()) / float64(n),
 		own:       float64(used.own.Microseconds()) / float64(n),
+		balancer:  float64(used.balancer.Microseconds()) / float64(n),
 	}, nil
 }
 
 // A usage is CPU time since some beginning.
 type usage struct {
-	all, own time.Duration
+	all, own, balancer time.Duration
 }
 
-func (u usage) minus(before usage) usage { return usage{u.all - before.all, u.own - before.own} }
+func (u usage) minus(before usage) usage {
+	return usage{u.all - before.all, u.own - before.own, u.balancer - before.balancer}
+}
 
 // sampleAt waits until t, or until ctx ends, and returns what s and we used.
 func (l *lab) sampleAt(ctx context.Context, s *setup, t time.Time) (usage, error) {
@@ -146,6 +150,11 @@ func (l *lab) sampleAt(ctx context.Context, s *setup, t time.Time) (usage, error
 	for _, p := range all.tree(s.roots) {
 		u.all += p.cpu
 		l.seen[p.pid] = p.started
+	}
+	for _, p := range s.roots {
+		if p.name == balancerName {
+			u.balancer += all[p.cmd.Process.Pid].cpu
+		}
 	}
 	return u, nil
 }

@@ -31,7 +31,7 @@ func (l *lab) startProfiled(s *setup, c command) (*process, error) {
 	var addr string
 	if l.profile != "" && l.hasProfiler(c) {
 		var err error
-		if addr, err = freeAddress(); err != nil {
+		if addr, err = freeAddress("127.0.0.1"); err != nil {
 			return nil, err
 		}
 		c.args = append(c.args, "--pprof", addr)
@@ -49,10 +49,10 @@ func (l *lab) hasProfiler(c command) bool {
 	return exec.Command(c.path, c.args[0], "--pprof", "127.0.0.1:0", "--help").Run() == nil
 }
 
-// freeAddress returns an address that was free a moment ago. If somebody takes
-// it meanwhile, the process says so and the bench ends.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// freeAddress returns an address of host that was free a moment ago. If somebody
+// takes it meanwhile, the process says so and the bench ends.
+func freeAddress(host string) (string, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return "", fmt.Errorf("finding a free port: %w", err)
 	}
@@ -77,7 +77,7 @@ func (l *lab) takeProfiles(ctx context.Context) error {
 				continue
 			}
 			profiled++
-			name := strings.NewReplacer(" ", "", "->", "-", "/", "").Replace(fmt.Sprintf("%s-%d-%s.pprof", s.name, i, p.name))
+			name := strings.NewReplacer(" ", "", ",", "-", "->", "-", "/", "").Replace(fmt.Sprintf("%s-%d-%s.pprof", s.name, i, p.name))
 			g.Go(func() error { return takeProfile(ctx, p.pprof, filepath.Join(l.profile, name)) })
 		}
 		if profiled == 0 {

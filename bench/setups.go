@@ -17,18 +17,24 @@ import (
 // code is the function that is measured: what a platform's function does least.
 const code = "def main(args):\n    return args\n"
 
-// setupKinds are all there is to measure, the floors first.
-var setupKinds = []struct {
+// A setupKind is how to start one setup.
+type setupKind struct {
 	name  string
 	start func(ctx context.Context, l *lab, s *setup) error
-}{
+}
+
+// setupKinds are all there is to measure, the floors first.
+var setupKinds = []setupKind{
 	{"net/http echo", startEcho},
 	{forwarderName, startForwarder},
 	{"pipe to Python", startPipes},
 	{"local mode", startLocal},
 	{"local mode, one process", startLocalAlone},
 	{"client -> server", startClientServer},
-	{"client -> balancer -> server", startClientBalancerServer},
+	{"client -> balancer -> server", way{}.start},
+	{"the same by TLS", way{tls: true}.start},
+	{"the same, server dialled", way{dialled: true}.start},
+	{"the same, dialled, by TLS", way{dialled: true, tls: true}.start},
 	{"whole platform", startPlatform},
 }
 
@@ -85,49 +91,6 @@ func startLocal(ctx context.Context, l *lab, s *setup) error {
 // startLocalAlone announces nothing: all runs wait for one process.
 func startLocalAlone(ctx context.Context, l *lab, s *setup) error {
 	return l.startRuntime(ctx, s, "main", "WHISKAWAY_KIND=python:3")
-}
-
-const label = "bench"
-
-func startClientServer(ctx context.Context, l *lab, s *setup) error {
-	const token = "a-token-for-the-bench-on-loopback-only"
-	p, err := l.startWhiskaway(s, "server", "--listen", "127.0.0.1:0", "--token", token, "--label", label, "--data", l.data("server"))
-	if err != nil {
-		return err
-	}
-	url, err := p.await(ctx, "listening on ")
-	if err != nil {
-		return err
-	}
-	return l.startRuntime(ctx, s, "main@"+label, "WHISKAWAY_KIND=python:3", "WHISKAWAY_BALANCER="+url, "WHISKAWAY_TOKEN="+token)
-}
-
-func startClientBalancerServer(ctx context.Context, l *lab, s *setup) error {
-	data := l.data("balancer")
-	b, err := l.startWhiskaway(s, "balancer", "--listen", "127.0.0.1:0", "--data", data)
-	if err != nil {
-		return err
-	}
-	url, err := b.await(ctx, "listening on ")
-	if err != nil {
-		return err
-	}
-	join, err := readToken(data, "join")
-	if err != nil {
-		return err
-	}
-	server, err := l.startWhiskaway(s, "server", "--balancer", url, "--token", join, "--label", label, "--data", l.data("joined"))
-	if err != nil {
-		return err
-	}
-	if _, err := server.await(ctx, "joined "); err != nil {
-		return err
-	}
-	client, err := readToken(data, "client")
-	if err != nil {
-		return err
-	}
-	return l.startRuntime(ctx, s, "main@"+label, "WHISKAWAY_KIND=python:3", "WHISKAWAY_BALANCER="+url, "WHISKAWAY_TOKEN="+client)
 }
 
 // data returns a data directory's path.

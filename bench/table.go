@@ -21,7 +21,7 @@ func (l *lab) print(w io.Writer) {
 	for _, n := range l.connections {
 		fmt.Fprintf(w, "\n%d %s, medians of %d repeats of %v\n", n, plural(n, "connection"), l.repeats, l.window)
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-		fmt.Fprintln(t, "\treq/s\t± %\tp50 ms\tp99 ms\tto forwarder\tCPU us/req\tof it load\tCPU to forwarder\t")
+		fmt.Fprintln(t, "\treq/s\t± %\tp50 ms\tp99 ms\tto forwarder\tCPU us/req\tof it load\tof it balancer\tCPU to forwarder\t")
 		for _, s := range l.setups {
 			printRow(t, s, floor, n)
 		}
@@ -39,10 +39,19 @@ func printRow(w io.Writer, s, floor *setup, n int) {
 		speedRatio = fmt.Sprintf("%.2f", median(ratios(speed, collect(other, func(m measurement) float64 { return m.perSecond }))))
 		cpuRatio = fmt.Sprintf("%.2f", median(ratios(cpu, collect(other, func(m measurement) float64 { return m.cpu }))))
 	}
-	fmt.Fprintf(w, "%-30s\t%.0f\t%.0f\t%.2f\t%.2f\t%s\t%.0f\t%.0f\t%s\t\n", s.name, median(speed), spread(speed),
+	fmt.Fprintf(w, "%-30s\t%.0f\t%.0f\t%.2f\t%.2f\t%s\t%.0f\t%.0f\t%s\t%s\t\n", s.name, median(speed), spread(speed),
 		median(collect(ms, func(m measurement) float64 { return millis(m.p50) })),
 		median(collect(ms, func(m measurement) float64 { return millis(m.p99) })),
-		speedRatio, median(cpu), median(collect(ms, func(m measurement) float64 { return m.own })), cpuRatio)
+		speedRatio, median(cpu), median(collect(ms, func(m measurement) float64 { return m.own })), balancerShare(ms), cpuRatio)
+}
+
+// balancerShare is the CPU of the balancer's process for one request.
+func balancerShare(ms []measurement) string {
+	share := median(collect(ms, func(m measurement) float64 { return m.balancer }))
+	if share == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f", share)
 }
 
 func collect(ms []measurement, f func(measurement) float64) []float64 {

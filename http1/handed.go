@@ -19,7 +19,9 @@ func (c *handedConn) Read(p []byte) (int, error) {
 		return c.Conn.Read(p)
 	}
 	n := copy(p, c.early)
-	c.early = c.early[n:]
+	if c.early = c.early[n:]; len(c.early) == 0 {
+		c.early = nil // the connection may live long
+	}
 	return n, nil
 }
 

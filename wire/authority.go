@@ -120,7 +120,10 @@ func (a *Authority) ServerConfig(hosts []string) (*tls.Config, error) {
 	if _, err := issuer.certificate(nil); err != nil {
 		return nil, fmt.Errorf("making a server certificate: %w", err)
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: issuer.certificate}, nil
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: issuer.certificate,
+		DynamicRecordSizingDisabled: wholeRecords,
+	}, nil
 }
 
 // An issuer keeps the current certificate of one server.

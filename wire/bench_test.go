@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"net/url"
 	"testing"
 
 	"github.com/whiskaway/whiskaway/function"
@@ -18,6 +19,47 @@ func BenchmarkRunHome(b *testing.B) {
 	addr := serve(b, balancer.handler(), Server{})
 	goHome(b, HomeConfig{URL: "http://" + addr, Token: "join", Host: &fakeHost{run: echo}})
 	benchmarkRuns(b, within(b, balancer.joined, "the server").Host)
+}
+
+func BenchmarkRunHomeTLS(b *testing.B) {
+	authority, err := OpenAuthority(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	config, err := authority.ServerConfig([]string{"127.0.0.1"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	balancer := newTestBalancer()
+	addr := serve(b, balancer.handler(), Server{TLS: config})
+	goHome(b, HomeConfig{URL: "https://" + addr, Token: "join~" + authority.Fingerprint(), Host: &fakeHost{run: echo}})
+	benchmarkRuns(b, within(b, balancer.joined, "the server").Host)
+}
+
+// What a connection costs, both ends of it.
+func BenchmarkDialTLS(b *testing.B) {
+	authority, err := OpenAuthority(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	config, err := authority.ServerConfig([]string{"127.0.0.1"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	addr := serve(b, newTestBalancer().handler(), Server{TLS: config})
+	token, err := ParseToken("join~" + authority.Fingerprint())
+	if err != nil {
+		b.Fatal(err)
+	}
+	dial := newDial(&url.URL{Scheme: "https", Host: addr}, token, nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		conn, err := dial(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		conn.Close()
+	}
 }
 
 func benchmarkRuns(b *testing.B, host function.Host) {

@@ -50,8 +50,11 @@ const (
 	// idleClient is how long a client keeps an idle connection. It is below
 	// idleTimeout, so that the server never closes one first.
 	idleClient = 60 * time.Second
-	// bufferSize holds a common request with its headers, and a common answer.
+	// bufferSize holds a common run's request with its headers, and a common answer.
 	bufferSize = 16 << 10
+	// smallBuffer is for the connections of all other calls: a balancer keeps one for
+	// each server's status, which is a few lines long.
+	smallBuffer = 4 << 10
 )
 
 // NewClient returns a client; it does not connect yet. Its errors have
@@ -114,8 +117,8 @@ func newClient(name string, base *url.URL, dial dialFunc, idle time.Duration) *C
 			MaxIdleConnsPerHost: 1024,
 			IdleConnTimeout:     idle,
 			DisableCompression:  true,
-			WriteBufferSize:     bufferSize,
-			ReadBufferSize:      bufferSize,
+			WriteBufferSize:     smallBuffer,
+			ReadBufferSize:      smallBuffer,
 			Protocols:           onlyHTTP1(),
 		},
 		log:       orDiscard(nil),

@@ -39,7 +39,7 @@ func (c *Client) Watch(ctx context.Context, report func(function.Status) error) 
 		return refusalFrom(resp, c.name)
 	}
 	lines := bufio.NewScanner(resp.Body)
-	lines.Buffer(make([]byte, 0, bufferSize), maxStatus)
+	lines.Buffer(make([]byte, 0, smallBuffer), maxStatus)
 	for lines.Scan() {
 		alarm.Reset(silence)
 		var s function.Status

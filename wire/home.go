@@ -154,8 +154,8 @@ func (h *home) wait(ctx context.Context, results <-chan dialled) error {
 // due returns how many dials to begin now. While nothing is known to work, one
 // is tried at a time.
 func (h *home) due(now time.Time) int {
-	free, active := h.conns.count()
-	if free+active == 0 && h.joined && !h.away {
+	fresh, used := h.conns.count()
+	if fresh+used == 0 && h.joined && !h.away {
 		h.away = true
 		h.retryAt = now.Add(backoff(h.flaps+1, false, rand.Float64()))
 		h.log.Warn("the connection to the balancer is lost; joining again")
@@ -163,7 +163,7 @@ func (h *home) due(now time.Time) int {
 	if now.Before(h.retryAt) {
 		return 0
 	}
-	n := missing(free, active, h.dialing)
+	n := missing(fresh, used, h.dialing)
 	if h.away || h.failures > 0 {
 		n = min(n, 1-h.dialing)
 	}
@@ -255,14 +255,16 @@ func backoff(n int, refused bool, random float64) time.Duration {
 }
 
 const (
-	spareConns = 8    // at least so many are free
-	maxDials   = 32   // at a time
+	spareConns = 8    // at least so many are fresh
+	maxDials   = 32   // at a time; more are not kept fresh either
 	maxConns   = 2048 // of one server
 )
 
-// missing returns how many connections to dial: as many shall be free as are
-// active, so that a burst doubles what there is with each round trip.
-func missing(free, active, dialing int) int {
-	want := max(spareConns, active) - free - dialing
-	return max(0, min(want, maxDials-dialing, maxConns-free-active-dialing))
+// missing returns how many connections to dial: as many shall be fresh as were used,
+// so that a burst doubles what there is with each round trip. What is idle here does not
+// count: the answer that it sent last may be on its way still, and on a long way most
+// are. The balancer begins a fresh one only where it has no other.
+func missing(fresh, used, dialing int) int {
+	want := min(max(spareConns, used), maxDials) - fresh - dialing
+	return max(0, min(want, maxDials-dialing, maxConns-fresh-used-dialing))
 }

@@ -19,7 +19,7 @@ type homeConn struct {
 	early *bufio.Reader // nil: nothing
 	// instance is the balancer's name of the session that it is part of.
 	instance string
-	state    http.ConnState
+	state    http.ConnState // the last one that its census counted
 }
 
 func (c *homeConn) Read(p []byte) (int, error) {
@@ -125,24 +125,24 @@ func (l *homeListener) Addr() net.Addr { return &net.UnixAddr{Name: "dialled hom
 type census struct {
 	changed chan struct{} // has an entry when more may be missing
 
-	mu           sync.Mutex
-	free, active int
-	none         chan struct{} // not nil: somebody waits until there is no connection; then it is closed
+	mu          sync.Mutex
+	fresh, used int           // those on which no request has come yet, and the others
+	none        chan struct{} // not nil: somebody waits until there is no connection; then it is closed
 }
 
 func newCensus() *census { return &census{changed: make(chan struct{}, 1)} }
 
-func (c *census) count() (free, active int) {
+func (c *census) count() (fresh, used int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.free, c.active
+	return c.fresh, c.used
 }
 
 // add counts a connection before net/http knows it.
 func (c *census) add() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.free++
+	c.fresh++
 }
 
 // awaitNone waits until the balancer has closed all connections, at most for patience.
@@ -162,7 +162,7 @@ func (c *census) awaitNone(patience time.Duration) {
 
 // tellNone tells who waits that none is left. mu is held.
 func (c *census) tellNone() {
-	if c.none != nil && c.free+c.active == 0 {
+	if c.none != nil && c.fresh+c.used == 0 {
 		close(c.none)
 		c.none = nil
 	}
@@ -171,25 +171,24 @@ func (c *census) tellNone() {
 // follow is net/http's ConnState hook. For one connection its calls never overlap.
 func (c *census) follow(conn net.Conn, now http.ConnState) {
 	h := conn.(*homeConn)
-	before := h.state
-	h.state = now
-	c.mu.Lock()
-	switch now {
-	case http.StateActive:
-		c.free--
-		c.active++
-	case http.StateIdle:
-		c.free++
-		c.active--
-	case http.StateClosed, http.StateHijacked:
-		if before == http.StateActive {
-			c.active--
-		} else {
-			c.free--
-		}
+	begins := h.state == http.StateNew && now == http.StateActive
+	ends := now == http.StateClosed || now == http.StateHijacked
+	if !begins && !ends {
+		return // it goes on: nothing changes
 	}
+	c.mu.Lock()
+	switch {
+	case begins:
+		c.fresh--
+		c.used++
+	case h.state == http.StateNew:
+		c.fresh--
+	default:
+		c.used--
+	}
+	h.state = now
 	c.tellNone()
-	wake := now != http.StateIdle && missing(c.free, c.active, 0) > 0
+	wake := missing(c.fresh, c.used, 0) > 0
 	c.mu.Unlock()
 	if !wake {
 		return

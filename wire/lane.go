@@ -17,7 +17,7 @@ type lane struct {
 	peeker *peeker   // nil: its idle end could not be seen, so it is not kept
 	since  time.Time // when it became idle, by the wall clock; zero: it is not
 	used   bool      // it has carried a run
-	timed  bool      // it has a deadline
+	until  time.Time // its deadline; zero: none
 	broken bool      // a read has failed or come to the end
 	failed error     // why the request's first part was not written whole
 
@@ -42,12 +42,25 @@ func newLane(conn net.Conn) *lane {
 	return l
 }
 
+// slack is how much later than its limit a run may be given up. Setting a deadline
+// costs half as much as writing a small request, and so most runs need none of
+// their own.
+const slack = time.Second
+
 // limit sets when the next run must have ended; zero: never.
 func (l *lane) limit(deadline time.Time) {
-	if l.timed || !deadline.IsZero() {
-		l.conn.SetDeadline(deadline)
+	if deadline.IsZero() {
+		if !l.until.IsZero() {
+			l.until = deadline
+			l.conn.SetDeadline(deadline)
+		}
+		return
 	}
-	l.timed = !deadline.IsZero()
+	if spare := l.until.Sub(deadline); !l.until.IsZero() && spare >= 0 && spare <= slack {
+		return
+	}
+	l.until = deadline.Add(slack)
+	l.conn.SetDeadline(l.until)
 }
 
 // alive reports whether the peer has kept the connection open, as far as can be

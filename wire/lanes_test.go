@@ -223,3 +223,38 @@ func TestDeadlineOfARunDoesNotReachTheNext(t *testing.T) {
 		}
 	})
 }
+
+// A deadlined counts how often its deadline is set.
+type deadlined struct {
+	net.Conn
+	set []time.Time
+}
+
+func (d *deadlined) SetDeadline(t time.Time) error {
+	d.set = append(d.set, t)
+	return nil
+}
+
+func TestDeadlineIsSetOnlyWhereTheOneBeforeIsNoGood(t *testing.T) {
+	conn := &deadlined{}
+	l := newLane(conn)
+	now := time.Now()
+	for _, step := range []struct {
+		deadline time.Time
+		want     int // times that it was set, in all
+	}{
+		{time.Time{}, 0}, {now.Add(time.Minute), 1}, {now.Add(time.Minute + slack/2), 1}, {now.Add(time.Minute + slack), 1},
+		{now.Add(time.Minute + slack + 1), 2}, {now.Add(time.Second), 3}, {time.Time{}, 4}, {time.Time{}, 4}, {now.Add(time.Second), 5},
+	} {
+		l.limit(step.deadline)
+		if len(conn.set) != step.want {
+			t.Errorf("%v: set %d times, want %d", step.deadline, len(conn.set), step.want)
+		}
+		if !step.deadline.IsZero() {
+			last := conn.set[len(conn.set)-1]
+			if last.Before(step.deadline) || last.After(step.deadline.Add(slack)) {
+				t.Errorf("%v: the connection's is %v", step.deadline, last)
+			}
+		}
+	}
+}

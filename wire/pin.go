@@ -15,6 +15,11 @@ func fingerprintOf(der []byte) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
+// wholeRecords makes what is written at once leave at once. Without it, crypto/tls cuts the
+// first 128 KB of a connection into small pieces, so that a browser can begin
+// to show a page; nobody here begins before a frame is whole, and each piece is a system call.
+const wholeRecords = true
+
 // clientTLS returns how a client checks who it speaks to. Without a fingerprint
 // that is the system's authorities and the host's name.
 //
@@ -22,7 +27,7 @@ func fingerprintOf(der []byte) string {
 // certificate, and nothing else counts: not the name either, because that
 // authority signs for one balancer only, which may be reached by any address.
 func clientTLS(host, fingerprint string) *tls.Config {
-	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, NextProtos: []string{"http/1.1"}}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, NextProtos: []string{"http/1.1"}, DynamicRecordSizingDisabled: wholeRecords}
 	if fingerprint != "" {
 		config.InsecureSkipVerify = true // the next line verifies instead
 		config.VerifyConnection = func(state tls.ConnectionState) error { return verifyPinned(state, fingerprint) }
