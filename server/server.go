@@ -118,7 +118,10 @@ type Server struct {
 	closed      func() error
 }
 
-var _ function.Host = (*Server)(nil)
+var (
+	_ function.Host    = (*Server)(nil)
+	_ function.Drainer = (*Server)(nil)
+)
 
 // Open starts a server on c.Dir, which another server may have left in any state. It
 // is an error when another one uses the directory. The server must be closed.
@@ -200,23 +203,10 @@ func (s *Server) ID() string { return s.id }
 // Name is the one for people.
 func (s *Server) Name() string { return s.name }
 
-// Drain takes nothing new: runs and Inits are refused with CodeDraining, those that
-// wait too. Runs in flight may end until ctx does, and are then ended as crashed. When
-// it returns no run is left, and the workers are about to end; who watches is still told so, until Close.
-func (s *Server) Drain(ctx context.Context) {
-	s.owner.send(draining{})
-	select {
-	case <-s.owner.drained:
-	case <-ctx.Done():
-		s.owner.send(dropping{})
-		<-s.owner.drained
-	}
-}
-
 // Close drains the server and ends it. When Close returns, every worker has ended, every function's
 // directory is gone, and no goroutine of ours is left.
 func (s *Server) Close(ctx context.Context) error {
-	s.Drain(ctx)
+	s.DrainOrCut(ctx)
 	s.owner.send(closing{})
 	return s.closed()
 }
@@ -231,29 +221,3 @@ func (s *Server) release() error {
 type closing struct{}
 
 func (closing) apply(o *owner) { o.closing = true }
-
-// draining says that nothing new may begin.
-type draining struct{}
-
-func (draining) apply(o *owner) {
-	if o.draining {
-		return
-	}
-	o.draining = true
-	o.end()
-	for _, f := range o.functions {
-		f.failInits(errDraining())
-		o.failRuns(f, errDraining())
-	}
-}
-
-// dropping says that runs in flight are not waited for.
-type dropping struct{}
-
-func (dropping) apply(o *owner) {
-	for _, f := range o.functions {
-		for _, s := range f.slots {
-			o.tasks.Go(s.process.Stop)
-		}
-	}
-}

@@ -127,7 +127,7 @@ func (c *serverCommand) drained(g *errgroup.Group, ctx context.Context, host *se
 		<-ctx.Done()
 		limited, cancel := context.WithTimeout(serving, c.drain)
 		defer cancel()
-		host.Drain(limited)
+		host.DrainOrCut(limited)
 		end()
 		return nil
 	})
