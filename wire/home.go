@@ -18,8 +18,10 @@ type HomeConfig struct {
 	ServerID string        // stays the same over restarts
 	Name     string        // for people
 	Host     function.Host // what the balancer may use; its word for namespaces is trusted
-	Body     function.BodyLimits
-	Log      *slog.Logger // nil: nowhere
+	// Advertise is where the balancer can dial this server too. The zero value: nowhere.
+	Advertise Advertised
+	Body      function.BodyLimits
+	Log       *slog.Logger // nil: nowhere
 	// OnJoined is called each time that the server has joined, again after it
 	// was cut off. It must not block. nil: nobody.
 	OnJoined func()
@@ -81,6 +83,12 @@ type home struct {
 	flaps    int       // joins in a row that did not last
 }
 
+// Check returns what can be known to be wrong before anybody is dialled.
+func (cfg HomeConfig) Check() error {
+	_, err := newHome(cfg)
+	return err
+}
+
 func newHome(cfg HomeConfig) (*home, error) {
 	u, err := parseURL(cfg.URL)
 	if err != nil {
@@ -92,6 +100,9 @@ func newHome(cfg HomeConfig) (*home, error) {
 	}
 	if cfg.ServerID == "" || cfg.Name == "" {
 		return nil, function.Errorf(function.CodeBadRequest, "a server needs an id and a name to join")
+	}
+	if _, err := cfg.Advertise.check(); err != nil {
+		return nil, err
 	}
 	return &home{
 		cfg: cfg, log: orDiscard(cfg.Log).With("balancer", u.String()),
