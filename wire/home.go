@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"net/url"
 	"sync"
 	"time"
 
@@ -83,26 +84,34 @@ type home struct {
 	flaps    int       // joins in a row that did not last
 }
 
-// Check returns what can be known to be wrong before anybody is dialled.
+// Check returns what is wrong with the addresses and the tokens, as far as can be known before
+// anybody is dialled. It does not look at the rest.
 func (cfg HomeConfig) Check() error {
-	_, err := newHome(cfg)
+	_, _, err := cfg.whom()
 	return err
 }
 
-func newHome(cfg HomeConfig) (*home, error) {
+// whom returns the balancer's address and token.
+func (cfg HomeConfig) whom() (*url.URL, Token, error) {
 	u, err := parseURL(cfg.URL)
 	if err != nil {
-		return nil, err
+		return nil, Token{}, err
 	}
 	token, err := ParseToken(cfg.Token)
 	if err != nil {
-		return nil, function.Errorf(function.CodeBadRequest, "the token for %s: %v", u, err)
+		return nil, Token{}, function.Errorf(function.CodeBadRequest, "the token for %s: %v", u, err)
+	}
+	_, err = cfg.Advertise.check()
+	return u, token, err
+}
+
+func newHome(cfg HomeConfig) (*home, error) {
+	u, token, err := cfg.whom()
+	if err != nil {
+		return nil, err
 	}
 	if cfg.ServerID == "" || cfg.Name == "" {
 		return nil, function.Errorf(function.CodeBadRequest, "a server needs an id and a name to join")
-	}
-	if _, err := cfg.Advertise.check(); err != nil {
-		return nil, err
 	}
 	return &home{
 		cfg: cfg, log: orDiscard(cfg.Log).With("balancer", u.String()),

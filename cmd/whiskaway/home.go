@@ -24,6 +24,10 @@ type home struct {
 	advertised wire.Advertised // the zero value: the balancer cannot dial us
 }
 
+func (h home) config() wire.HomeConfig {
+	return wire.HomeConfig{URL: h.url, Token: h.token, Advertise: h.advertised}
+}
+
 // pairs returns the balancers with their tokens. Without a balancer, c.tokens has at most one entry
 // afterwards.
 func (c *serverCommand) pairs() ([]home, error) {
@@ -53,6 +57,12 @@ func (c *serverCommand) pairs() ([]home, error) {
 			return nil, fmt.Errorf("--balancer %s is given twice: a server joins a balancer once", url)
 		}
 		homes[i] = home{url: url, token: c.tokens[i]}
+		if c.advertise != "" {
+			homes[i].advertised = wire.Advertised{URL: c.advertise, Token: wire.NewSecret(wire.RoleClient)}
+		}
+		if err := homes[i].config().Check(); err != nil {
+			return nil, joinError(url, err)
+		}
 	}
 	return homes, nil
 }
@@ -65,38 +75,36 @@ func one(s string) []string {
 	return []string{s}
 }
 
-// advertiseTo tells each balancer where to dial us, and by which token of its own. The Authorizer
-// that it returns knows these too.
+// advertiseTo adds to the token by which each balancer dials us whose certificate it will
+// see. The Authorizer that it returns knows these tokens too.
 func (c *serverCommand) advertiseTo(homes []home, face *face, auth wire.Authorizer) wire.Authorizer {
 	if c.advertise == "" {
 		return auth
 	}
 	var tokens []wire.Token
 	for i := range homes {
-		token := wire.Token{Secret: wire.NewSecret(wire.RoleClient)}
+		token := wire.Token{Secret: homes[i].advertised.Token}
 		if !face.plain() { // else the TLS is somebody else's, with public certificates
 			token.Fingerprint = face.authority.Fingerprint()
 		}
 		tokens = append(tokens, token)
-		homes[i].advertised = wire.Advertised{URL: c.advertise, Token: token.Text()}
+		homes[i].advertised.Token = token.Text()
 	}
 	return wire.WithClients(auth, tokens...)
 }
 
 // join joins the balancers in g, and stays joined until ctx ends.
-func (c *serverCommand) join(g *errgroup.Group, ctx context.Context, out io.Writer, host *server.Server, homes []home, log *slog.Logger) error {
+func (c *serverCommand) join(g *errgroup.Group, ctx context.Context, out io.Writer, host *server.Server, homes []home, log *slog.Logger) {
 	j := &joining{refusals: make([]error, len(homes)), log: log}
 	for i, h := range homes {
-		cfg := wire.HomeConfig{
-			URL: h.url, Token: h.token, ServerID: host.ID(), Name: host.Name(), Host: host, Advertise: h.advertised, Log: log,
-			OnJoined: func() { j.joined(i); fmt.Fprintf(out, "joined %s\n", h.url) },
-		}
-		if err := cfg.Check(); err != nil { // also of one among several
-			return joinError(h.url, err)
+		cfg := h.config()
+		cfg.ServerID, cfg.Name, cfg.Host, cfg.Log = host.ID(), host.Name(), host, log
+		cfg.OnJoined = func() {
+			j.joined(i)
+			fmt.Fprintf(out, "joined %s\n", h.url)
 		}
 		g.Go(func() error { return j.stay(ctx, i, cfg) })
 	}
-	return nil
 }
 
 // refusedPause is how long a balancer is left alone that has refused us at the first

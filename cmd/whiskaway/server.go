@@ -111,7 +111,8 @@ func (c *serverCommand) begin(g *errgroup.Group, ctx context.Context, out io.Wri
 			return err
 		}
 	}
-	return c.join(g, ctx, out, host, homes, log)
+	c.join(g, ctx, out, host, homes, log)
+	return nil
 }
 
 // drained returns the context in which the server is reached. When ctx ends, the
