@@ -27,9 +27,13 @@ type Config struct {
 	Version string
 	Labels  []string // given ones; those that are found are added
 	Kinds   *kind.Set
-	GPUs    *gpu.Monitor  // nil: there are none
-	Shim    []string      // the command that is the shim, see package sandbox
-	Walls   sandbox.Walls // the zero value: Open detects them
+	// Strength is of one CPU, and GPUStrengths of the GPUs, by UUID, see function.ServerStatus; 0
+	// or missing: not measured.
+	Strength     float64
+	GPUStrengths map[string]float64
+	GPUs         *gpu.Monitor  // nil: there are none
+	Shim         []string      // the command that is the shim, see package sandbox
+	Walls        sandbox.Walls // the zero value: Open detects them
 	// Groups are the control groups for workers; nil: there are none, and limits are
 	// watched instead.
 	Groups *cgroup.Manager
@@ -102,6 +106,8 @@ type Server struct {
 	removing          sync.Mutex // held while a function's or a worker's directory is removed
 	caches            *caches
 	gpus              *gpu.Monitor
+	strength          float64
+	gpuStrengths      map[string]float64
 	startTimeout      time.Duration
 	grace             time.Duration
 	logLimit          int64
@@ -135,6 +141,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s := &Server{
 		name: c.Name, version: c.Version, kinds: c.Kinds, shim: c.Shim, walls: c.Walls, startTimeout: c.StartTimeout,
 		logLimit: c.LogLimit, log: c.Log, began: time.Now(), gpus: c.GPUs, grace: c.Grace,
+		strength: c.Strength, gpuStrengths: c.GPUStrengths,
 		groups: c.Groups, kernelLimits: c.Groups != nil, shared: c.Shared, env: c.Env,
 		diskLimit: c.DiskLimit, envsLimit: c.EnvsLimit, processes: c.Processes,
 		offer: newOffer(c.Labels, c.Kinds, offeredGPUs(c.GPUs), memoryBudget(c.Memory)),

@@ -24,6 +24,9 @@ type Machine struct {
 type Strengths struct {
 	CPU  float64            // of one
 	GPUs map[string]float64 // by UUID; who is missing could not be measured
+	// Tried are the GPUs that were measured just now, or could not be: their memory may
+	// take a moment to come back.
+	Tried []string
 }
 
 // Of returns how strong the machine is: what dir has from an earlier start, as far as the
@@ -47,7 +50,9 @@ func Of(ctx context.Context, dir string, m Machine) Strengths {
 	if err := now.save(dir); err != nil {
 		m.Log.Warn("what was measured is not kept", "error", err)
 	}
-	return now.strengths()
+	s := now.strengths()
+	s.Tried = unknown
+	return s
 }
 
 // measure measures GPUs of which nothing is known.

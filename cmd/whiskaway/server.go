@@ -82,6 +82,7 @@ func (c *serverCommand) run(ctx context.Context, out io.Writer) error {
 	}
 	defer m.close()
 	m.findGPUs(ctx)
+	m.measure(ctx, dir)
 	host, err := m.openServer(ctx, server.Config{Dir: dir, Name: c.name, Labels: c.labels}, &c.machine)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -111,11 +112,11 @@ func orEmpty[T any](list []T) []T {
 func printStatus(w io.Writer, s function.Status) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	names := map[string]string{}
-	fmt.Fprintln(t, "SERVER\tLABELS\tKINDS\tWORKERS\tRUNNING\tQUEUED\tMEMORY\tGPU")
+	fmt.Fprintln(t, "SERVER\tLABELS\tKINDS\tWORKERS\tRUNNING\tQUEUED\tCPUS\tMEMORY\tGPU")
 	for _, v := range s.Servers {
 		names[v.ID] = v.Name
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\n", nameOf(v), orDash(strings.Join(v.Labels, " ")), kindsOf(v.Kinds),
-			v.Workers, v.Running, v.Queued, memoryOf(v.Memory), gpusOf(v.GPUs))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\n", nameOf(v), orDash(strings.Join(v.Labels, " ")), kindsOf(v.Kinds),
+			v.Workers, v.Running, v.Queued, cpusOf(v), memoryOf(v.Memory), gpusOf(v.GPUs))
 	}
 	if len(s.Servers) == 0 {
 		fmt.Fprintln(t, "no server is connected")
@@ -149,6 +150,14 @@ func kindsOf(kinds []function.Kind) string {
 	return orDash(strings.Join(words, ", "))
 }
 
+// cpusOf is how many there are, and how strong each is.
+func cpusOf(v function.ServerStatus) string {
+	if v.Strength == 0 {
+		return strconv.Itoa(v.CPUs)
+	}
+	return fmt.Sprintf("%d x %.2f", v.CPUs, v.Strength)
+}
+
 func memoryOf(m function.Memory) string {
 	return fmt.Sprintf("%d of %d MB", m.Used>>20, m.Budget>>20)
 }
@@ -160,6 +169,9 @@ func gpusOf(gpus []function.GPU) string {
 	words := make([]string, len(gpus))
 	for i, g := range gpus {
 		words[i] = fmt.Sprintf("%s (%d MB)", g.Name, g.Memory.Budget>>20)
+		if g.Strength > 0 {
+			words[i] = fmt.Sprintf("%s (%d MB, x %.2f)", g.Name, g.Memory.Budget>>20, g.Strength)
+		}
 	}
 	return strings.Join(words, ", ")
 }
