@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -209,5 +210,19 @@ func TestAnAdvertisedServerIsDialledAndElseRunsGoByHome(t *testing.T) {
 				t.Errorf("a token is logged:\n%s\n%s", b.log(), server.log())
 			}
 		})
+	}
+}
+
+func TestFoundLabelsChooseAServer(t *testing.T) {
+	t.Parallel()
+	b := newPost(t)
+	start(t, nil, nil, append([]string{"server", "--data", t.TempDir()}, b.joinedBy()...)...).waitFor("joined")
+	env := []string{"WHISKAWAY_KIND=python:3", "WHISKAWAY_BALANCER=" + b.url, "WHISKAWAY_TOKEN=" + readToken(t, b.dir, "client")}
+	r := startRuntime(t, env...)
+	if status, said := r.post("/init", initBody("main@"+runtime.GOARCH+"&"+runtime.GOOS, pidPy, nil)); status != 200 {
+		t.Errorf("this machine's: %d %s", status, said)
+	}
+	if status, said := startRuntime(t, env...).post("/init", initBody("main@sparc64", pidPy, nil)); status == 200 || !strings.Contains(said, "sparc64") {
+		t.Errorf("another machine's: %d %s", status, said)
 	}
 }

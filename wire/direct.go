@@ -135,9 +135,10 @@ func (d *direct) failed(ctx context.Context, err error) bool {
 	return false
 }
 
-// suspect lets calls go by home until the server was dialled once more.
+// suspect lets calls go by home until the server was dialled once more, by a new connection.
 func (d *direct) suspect() {
 	d.good.Store(false)
+	d.dialled.Reconnect()
 	select {
 	case d.doubt <- struct{}{}:
 	default:

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,13 +76,13 @@ func (f *faceOfOurs) open() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx, ln) }()
-	f.stop = func() {
+	f.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			f.t.Errorf("Serve: %v", err)
 		}
 		handler.Close()
-	}
+	})
 }
 
 func TestAnAdvertisedServerIsDialledAndElseByHomeWithFakeHosts(t *testing.T) {
@@ -161,5 +162,37 @@ func TestAWrongAdvertisementIsRefusedAtTheJoin(t *testing.T) {
 	conn.Close()
 	if function.CodeOf(err) != function.CodeBadRequest || !strings.Contains(err.Error(), "plain http") {
 		t.Errorf("want a refusal, got %v", err)
+	}
+}
+
+func TestEveryCallGoesByHomeWhereAServerCannotBeDialledWithAFakeHost(t *testing.T) {
+	noLeaks(t)
+	b := newTestBalancer()
+	addr := serve(t, b.handler(), Server{})
+	ours, atHome := newFaceOfOurs(t), &fakeHost{}
+	goHome(t, HomeConfig{URL: "http://" + addr, Token: "join", Host: atHome, Advertise: Advertised{URL: "https://" + ours.addr, Token: ours.token.Text()}})
+	d := within(t, b.joined, "the server").Host.(*direct)
+	untilWay(t, d, "directly")
+	ours.stop()
+	ctx, spec := t.Context(), testSpec("x")
+	for what, call := range map[string]func() error{
+		"PutCode": func() error { return d.PutCode(ctx, spec.Namespace, spec.Code, strings.NewReader("x")) },
+		"Renew":   func() error { return d.Renew(ctx, spec.ID(), testClaim, time.Second) },
+		"Stop":    func() error { return d.Stop(ctx, spec.ID(), testClaim) },
+	} {
+		d.good.Store(true)    // nobody has noticed yet
+		d.dialled.Reconnect() // code that was begun on an old connection could not go another way
+		if err := call(); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	d.good.Store(true)
+	if _, err := d.Init(ctx, spec, function.Lease{ID: "l1", TTL: time.Minute}); err != nil {
+		t.Errorf("Init: %v", err)
+	}
+	atHome.mu.Lock()
+	defer atHome.mu.Unlock()
+	if len(atHome.code) != 1 || len(atHome.inits) != 1 || len(atHome.calls) != 2 {
+		t.Errorf("by home came %d codes, %d inits, %v", len(atHome.code), len(atHome.inits), atHome.calls)
 	}
 }
