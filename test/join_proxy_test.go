@@ -70,7 +70,7 @@ func (p *connectProxy) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusOK)
-	here, _, err := http.NewResponseController(w).Hijack()
+	here, in, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		there.Close()
 		return
@@ -78,7 +78,7 @@ func (p *connectProxy) serve(w http.ResponseWriter, r *http.Request) {
 	p.tunnels.Add(1)
 	p.conns.add(here, there)
 	go func() { // ends with the connections
-		io.Copy(there, here)
+		io.Copy(there, in) // which may have read something already
 		there.Close()
 	}()
 	io.Copy(here, there)

@@ -57,19 +57,19 @@ func (p *connectProxy) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusOK)
-	here, _, err := http.NewResponseController(w).Hijack()
+	here, in, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		there.Close()
 		return
 	}
 	p.tunnels.Add(1)
-	for _, way := range [][2]net.Conn{{here, there}, {there, here}} {
-		go func() { // noLeaks waits for it
-			io.Copy(way[0], way[1])
-			way[0].Close()
-			way[1].Close()
-		}()
+	pass := func(to net.Conn, from io.Reader) { // noLeaks waits for it
+		io.Copy(to, from)
+		here.Close()
+		there.Close()
 	}
+	go pass(here, there)
+	go pass(there, in) // which may have read something already
 }
 
 func TestACallByAProxyToAFakeHost(t *testing.T) {
