@@ -84,6 +84,17 @@ func (s *Set) Kinds() []function.Kind {
 	return append(kinds, function.Kind{Name: Native})
 }
 
+// Interpreter is the path of a language's interpreter, "python" for example; empty where
+// there is none.
+func (s *Set) Interpreter(language string) string {
+	for _, i := range s.have.Interpreters {
+		if i.language() == language {
+			return i.Path
+		}
+	}
+	return ""
+}
+
 // Environ is for the environment of a child process of ours: with it the
 // child's Discover starts no interpreter.
 func (s *Set) Environ() []string { return s.have.environ() }

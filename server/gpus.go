@@ -27,6 +27,15 @@ func gpusOf(m *gpu.Monitor) []function.GPU {
 	return all
 }
 
+// gpusNow is gpusOf with what was measured at the start.
+func (s *Server) gpusNow() []function.GPU {
+	all := gpusOf(s.gpus)
+	for i := range all {
+		all[i].Strength = s.gpuStrengths[all[i].UUID]
+	}
+	return all
+}
+
 // maxReserve bounds what a driver itself keeps of a GPU, in bytes; more than that in use when the
 // server starts is somebody else's, and may come back.
 const maxReserve = 1 << 30

@@ -27,9 +27,13 @@ type Config struct {
 	Version string
 	Labels  []string // given ones; those that are found are added
 	Kinds   *kind.Set
-	GPUs    *gpu.Monitor  // nil: there are none
-	Shim    []string      // the command that is the shim, see package sandbox
-	Walls   sandbox.Walls // the zero value: Open detects them
+	// Strength is of one CPU, and GPUStrengths of the GPUs, by UUID, see function.ServerStatus; 0
+	// or missing: not measured.
+	Strength     float64
+	GPUStrengths map[string]float64
+	GPUs         *gpu.Monitor  // nil: there are none
+	Shim         []string      // the command that is the shim, see package sandbox
+	Walls        sandbox.Walls // the zero value: Open detects them
 	// Groups are the control groups for workers; nil: there are none, and limits are
 	// watched instead.
 	Groups *cgroup.Manager
@@ -102,6 +106,8 @@ type Server struct {
 	removing          sync.Mutex // held while a function's or a worker's directory is removed
 	caches            *caches
 	gpus              *gpu.Monitor
+	strength          float64
+	gpuStrengths      map[string]float64
 	startTimeout      time.Duration
 	grace             time.Duration
 	logLimit          int64
@@ -118,7 +124,10 @@ type Server struct {
 	closed      func() error
 }
 
-var _ function.Host = (*Server)(nil)
+var (
+	_ function.Host    = (*Server)(nil)
+	_ function.Drainer = (*Server)(nil)
+)
 
 // Open starts a server on c.Dir, which another server may have left in any state. It
 // is an error when another one uses the directory. The server must be closed.
@@ -132,6 +141,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s := &Server{
 		name: c.Name, version: c.Version, kinds: c.Kinds, shim: c.Shim, walls: c.Walls, startTimeout: c.StartTimeout,
 		logLimit: c.LogLimit, log: c.Log, began: time.Now(), gpus: c.GPUs, grace: c.Grace,
+		strength: c.Strength, gpuStrengths: c.GPUStrengths,
 		groups: c.Groups, kernelLimits: c.Groups != nil, shared: c.Shared, env: c.Env,
 		diskLimit: c.DiskLimit, envsLimit: c.EnvsLimit, processes: c.Processes,
 		offer: newOffer(c.Labels, c.Kinds, offeredGPUs(c.GPUs), memoryBudget(c.Memory)),
@@ -200,23 +210,10 @@ func (s *Server) ID() string { return s.id }
 // Name is the one for people.
 func (s *Server) Name() string { return s.name }
 
-// Drain takes nothing new: runs and Inits are refused with CodeDraining, those that
-// wait too. Runs in flight may end until ctx does, and are then ended as crashed. When
-// it returns no run is left, and the workers are about to end; who watches is still told so, until Close.
-func (s *Server) Drain(ctx context.Context) {
-	s.owner.send(draining{})
-	select {
-	case <-s.owner.drained:
-	case <-ctx.Done():
-		s.owner.send(dropping{})
-		<-s.owner.drained
-	}
-}
-
 // Close drains the server and ends it. When Close returns, every worker has ended, every function's
 // directory is gone, and no goroutine of ours is left.
 func (s *Server) Close(ctx context.Context) error {
-	s.Drain(ctx)
+	s.DrainOrCut(ctx)
 	s.owner.send(closing{})
 	return s.closed()
 }
@@ -231,29 +228,3 @@ func (s *Server) release() error {
 type closing struct{}
 
 func (closing) apply(o *owner) { o.closing = true }
-
-// draining says that nothing new may begin.
-type draining struct{}
-
-func (draining) apply(o *owner) {
-	if o.draining {
-		return
-	}
-	o.draining = true
-	o.end()
-	for _, f := range o.functions {
-		f.failInits(errDraining())
-		o.failRuns(f, errDraining())
-	}
-}
-
-// dropping says that runs in flight are not waited for.
-type dropping struct{}
-
-func (dropping) apply(o *owner) {
-	for _, f := range o.functions {
-		for _, s := range f.slots {
-			o.tasks.Go(s.process.Stop)
-		}
-	}
-}

@@ -106,8 +106,8 @@ func (s *Server) status(st status) function.Status {
 	}
 	one := function.ServerStatus{
 		ID: s.id, Name: s.name, Version: s.version, OS: runtime.GOOS, Arch: runtime.GOARCH,
-		Labels: s.offer.labels, Kinds: s.offer.kinds.Kinds(), Walls: s.Walls(), CPUs: runtime.NumCPU(),
-		Memory: function.Memory{Budget: s.offer.memory, Used: st.memory}, GPUs: gpusOf(s.gpus),
+		Labels: s.offer.labels, Kinds: s.offer.kinds.Kinds(), Walls: s.Walls(), CPUs: runtime.NumCPU(), Strength: s.strength,
+		Memory: function.Memory{Budget: s.offer.memory, Used: st.memory}, GPUs: s.gpusNow(),
 		Functions: st.known, Evictions: st.evictions,
 		Workers: st.workers, Running: st.running, Queued: st.queued, Draining: st.draining,
 		Uptime: int64(time.Since(s.began) / time.Second),

@@ -21,6 +21,7 @@ var mayImport = map[string][]string{
 	"codestore":      {"function"},
 	"worker":         {"function", "kind", "sandbox"},
 	"server":         {"function", "kind", "gpu", "worker", "codestore", "sandbox", "sandbox/cgroup"},
+	"strength":       {},
 	"http1":          {},
 	"wire":           {"function", "http1", "stream"},
 	"balancer":       {"function", "codestore", "balancer/placement"},
@@ -33,7 +34,7 @@ var mayImport = map[string][]string{
 }
 
 // rooms are the folders that must be there, each with a doc.go.
-var rooms = []string{"function", "kind", "sandbox", "gpu", "codestore", "worker", "server", "http1", "stream", "wire", "balancer", "initbody", "runtime", "openserverless",
+var rooms = []string{"function", "kind", "sandbox", "gpu", "strength", "codestore", "worker", "server", "http1", "stream", "wire", "balancer", "initbody", "runtime", "openserverless",
 	"platform", "platform/api", "platform/controller", "platform/bus", "platform/invoker", "platform/store", "console", "telemetry"}
 
 type listed struct {

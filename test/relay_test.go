@@ -16,6 +16,7 @@ type relay struct {
 	url   string
 	bytes atomic.Int64 // both ways
 	puts  atomic.Int64 // requests that hand over code
+	stop  func()       // ends it before the test does
 }
 
 // startRelay starts a relay before the host at url. The test's end ends it.
@@ -37,11 +38,12 @@ func startRelay(t *testing.T, url string) *relay {
 			all.Go(func() { r.pass(&conns, c, strings.TrimPrefix(url, "http://")) })
 		}
 	})
-	t.Cleanup(func() {
+	r.stop = sync.OnceFunc(func() {
 		l.Close()
 		conns.close()
 		all.Wait()
 	})
+	t.Cleanup(r.stop)
 	return r
 }
 

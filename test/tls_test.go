@@ -86,6 +86,7 @@ func TestAlwaysTrue9TokensAreForTheirRole(t *testing.T) {
 	}{
 		{"join", "GET", "/status", true}, {"join", "POST", "/run", true}, {"join", "POST", "/init", true},
 		{"client", "GET", "/status", true}, {"client", "POST", "/join", true}, {"client", "POST", "/stop", false},
+		{"client", "POST", "/drain", true}, {"join", "POST", "/drain", true},
 		{"admin", "GET", "/status", false}, {"admin", "POST", "/join", true},
 	} {
 		req, _ := http.NewRequest(c.method, url+c.path, nil)

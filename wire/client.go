@@ -20,7 +20,7 @@ type ClientConfig struct {
 	URL string
 	// Token is the host's token, as ParseToken reads it. Empty: none is sent.
 	Token string
-	// DialContext makes raw connections; nil: by TCP.
+	// DialContext makes raw connections; nil: by TCP, or by the proxy that HTTPS_PROXY names.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	// UserAgent names this program; empty: "whiskaway".
 	UserAgent string

@@ -68,10 +68,10 @@ func withoutUser(u *url.URL, text string) string {
 }
 
 // newDial returns what connects to the host of u, by TLS if that is its scheme.
-// raw is how to reach an address; nil: by TCP.
-func newDial(u *url.URL, token Token, raw func(ctx context.Context, network, addr string) (net.Conn, error)) dialFunc {
+// raw is how to reach an address; nil: by TCP, or by the proxy of the environment.
+func newDial(u *url.URL, token Token, raw rawDial) dialFunc {
 	if raw == nil {
-		raw = (&net.Dialer{KeepAliveConfig: keepAlive(), Control: control}).DialContext
+		raw = asEnvironmentSays(u)
 	}
 	addr := net.JoinHostPort(u.Hostname(), portOf(u))
 	var config *tls.Config
@@ -109,8 +109,11 @@ func dialError(name string, err error) *function.Error {
 	var unknown x509.UnknownAuthorityError
 	var wrongName x509.HostnameError
 	var plain tls.RecordHeaderError
+	var proxy *proxyError
 	var invalid *tls.CertificateVerificationError
 	switch {
+	case errors.As(err, &proxy):
+		return function.Errorf(function.CodeUnreachable, "cannot reach %s: %v", name, proxy)
 	case errors.Is(err, errNotPinned):
 		return function.Errorf(function.CodeUnauthorized, "%s: %v", name, err)
 	case errors.As(err, &unknown):

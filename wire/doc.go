@@ -3,9 +3,14 @@
 // A Handler puts any Host behind HTTP; a Client is the Host at the other end of
 // it. A machine that cannot be dialled joins by DialHome: it dials the balancer,
 // and then the roles swap below HTTP, so that the same Handler and the same
-// Client are used over what was dialled. The room also holds what a wire needs:
+// Client are used over what was dialled. A machine that can be dialled too may say so when it joins
+// (Whiskaway-Advertise, with a token for this balancer alone); then only its status and what
+// cannot be dialled go that way. Whoever dials goes by the proxy that HTTPS_PROXY names. The room also holds what a wire needs:
 // tokens and who may do what, the balancer's own certificate authority, and how
 // to listen.
+//
+// POST /drain, at a balancer with ?server=ID, makes a server take nothing new for good. It waits for
+// the runs there, for 25 seconds at most: 204 says that none is left, 202 that some are, and to ask again.
 //
 // Code crosses as the body of PUT /code/{sha256}: the raw bytes, whose SHA-256 the
 // digest is, or these compressed, with Content-Encoding: zstd. A host that unpacks

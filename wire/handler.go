@@ -119,6 +119,8 @@ func endpointOf(path string) (endpoint, bool) {
 		return endpoint{http.MethodPost, forClient, (*Handler).stop}, true
 	case "/status":
 		return endpoint{http.MethodGet, forAdmin, (*Handler).status}, true
+	case "/drain":
+		return endpoint{http.MethodPost, forAdmin, (*Handler).drain}, true
 	case "/join":
 		return endpoint{http.MethodPost, forJoin, (*Handler).join}, true
 	case "/healthz":

@@ -29,6 +29,9 @@ const (
 	headerServer    = "Whiskaway-Server"  // the id of a server that joins
 	headerName      = "Whiskaway-Name"    // its name, percent-encoded
 	headerSession   = "Whiskaway-Session" // tells its connections from a former process's
+	// Where it can be dialled too, and the token for that, which is secret.
+	headerAdvertise      = "Whiskaway-Advertise"
+	headerAdvertiseToken = "Whiskaway-Advertise-Token"
 )
 
 const (

@@ -11,20 +11,6 @@ import (
 	"github.com/whiskaway/whiskaway/function"
 )
 
-// A HomeConfig says which balancer a server joins, and as what.
-type HomeConfig struct {
-	URL      string        // the balancer's: https, or http on loopback
-	Token    string        // the balancer's join token, as ParseToken reads it
-	ServerID string        // stays the same over restarts
-	Name     string        // for people
-	Host     function.Host // what the balancer may use; its word for namespaces is trusted
-	Body     function.BodyLimits
-	Log      *slog.Logger // nil: nowhere
-	// OnJoined is called each time that the server has joined, again after it
-	// was cut off. It must not block. nil: nobody.
-	OnJoined func()
-}
-
 // DialHome joins a balancer without an inbound port, and stays joined until ctx
 // ends; then it returns nil, once what is under way has its answer, or after
 // homeGrace. It returns an error
@@ -82,13 +68,9 @@ type home struct {
 }
 
 func newHome(cfg HomeConfig) (*home, error) {
-	u, err := parseURL(cfg.URL)
+	u, token, err := cfg.whom()
 	if err != nil {
 		return nil, err
-	}
-	token, err := ParseToken(cfg.Token)
-	if err != nil {
-		return nil, function.Errorf(function.CodeBadRequest, "the token for %s: %v", u, err)
 	}
 	if cfg.ServerID == "" || cfg.Name == "" {
 		return nil, function.Errorf(function.CodeBadRequest, "a server needs an id and a name to join")

@@ -44,6 +44,10 @@ func joinDial(u *url.URL, token Token, cfg HomeConfig) func(context.Context) (*h
 		headerName:      {url.PathEscape(cfg.Name)},
 		headerSession:   {function.NewLeaseID()},
 	}
+	if cfg.Advertise.URL != "" {
+		header[headerAdvertise] = []string{cfg.Advertise.URL}
+		header[headerAdvertiseToken] = []string{cfg.Advertise.Token}
+	}
 	target := at(u, "/join")
 	return func(ctx context.Context) (*homeConn, error) {
 		conn, err := dial(ctx)

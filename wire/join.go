@@ -22,7 +22,10 @@ type Joining struct {
 }
 
 // joinRequest is what a server says when it dials.
-type joinRequest struct{ serverID, name, session string }
+type joinRequest struct {
+	serverID, name, session string
+	advertised              Advertised // the zero value: it cannot be dialled
+}
 
 // join serves POST /join: the connection changes hands, and from then on this
 // side sends requests on it.
@@ -69,7 +72,8 @@ func parseJoin(r *http.Request) (joinRequest, error) {
 				"%s, %s and %s must be there, with at most %d bytes each", headerServer, headerName, headerSession, longest)
 		}
 	}
-	return req, nil
+	req.advertised = advertisedIn(r.Header)
+	return req, req.advertised.checkFrom(r.RemoteAddr)
 }
 
 func answerJoin(conn net.Conn, instance string) error {

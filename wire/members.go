@@ -53,7 +53,7 @@ func (m *members) admit(req joinRequest) (*session, error) {
 
 // beginLocked starts a new session. m.mu is held.
 func (m *members) beginLocked(req joinRequest, former *session) *session {
-	s := newSession(m.ctx, req)
+	s := newSession(m.ctx, req, m.log)
 	if former != nil {
 		if former.id != s.id {
 			m.replaced[req.serverID] = former.id

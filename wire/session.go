@@ -33,19 +33,23 @@ type session struct {
 
 	pool   *pool
 	client *Client
+	direct *direct         // nil: the server cannot be dialled
 	parent context.Context // of all sessions
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the server was let go, and may join anew
 }
 
-func newSession(parent context.Context, req joinRequest) *session {
+func newSession(parent context.Context, req joinRequest, log *slog.Logger) *session {
 	s := &session{
 		id: req.session, serverID: req.serverID, name: req.name, instance: function.NewLeaseID(),
 		pool: newPool(time.Now), parent: parent, done: make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(parent)
 	s.client = newPoolClient("the server "+req.name, s.pool.take)
+	if req.advertised.URL != "" {
+		s.direct, _ = newDirect(s.client, req.advertised, log.With("server", s.name, "id", s.serverID)) // parseJoin has checked it
+	}
 	return s
 }
 
@@ -55,6 +59,9 @@ func (s *session) run(join func(context.Context, Joining) error, log *slog.Logge
 	ctx, end := context.WithCancelCause(s.ctx)
 	var tending sync.WaitGroup
 	tending.Go(func() { s.tend(ctx, end) })
+	if s.direct != nil {
+		tending.Go(func() { s.direct.keep(ctx) })
+	}
 	if ctx.Err() == nil {
 		log.Info("a server joined")
 		err := s.callJoin(ctx, join)
@@ -71,6 +78,9 @@ func (s *session) run(join func(context.Context, Joining) error, log *slog.Logge
 // closed: a server that ends says so while its last runs still send theirs.
 func (s *session) part() {
 	s.client.Close() // the idle ones
+	if s.direct != nil {
+		s.direct.dialled.Close()
+	}
 	s.pool.retire(s.parent, lastAnswers)
 	s.pool.close()
 }
@@ -81,7 +91,15 @@ func (s *session) callJoin(ctx context.Context, join func(context.Context, Joini
 			err = fmt.Errorf("a panic was caught: %v\n%s", v, debug.Stack())
 		}
 	}()
-	return join(ctx, Joining{ServerID: s.serverID, Name: s.name, Host: s.client})
+	return join(ctx, Joining{ServerID: s.serverID, Name: s.name, Host: s.host()})
+}
+
+// host is the server as the balancer sees it.
+func (s *session) host() function.Host {
+	if s.direct != nil {
+		return s.direct
+	}
+	return s.client
 }
 
 // tend drops waiting connections that died or grew old, and ends the session

@@ -19,6 +19,7 @@ import (
 	"github.com/whiskaway/whiskaway/sandbox"
 	"github.com/whiskaway/whiskaway/sandbox/cgroup"
 	"github.com/whiskaway/whiskaway/server"
+	"github.com/whiskaway/whiskaway/strength"
 	"github.com/whiskaway/whiskaway/worker"
 )
 
@@ -30,7 +31,9 @@ type machine struct {
 	groups *cgroup.Manager // nil: there are none
 	kinds  *kind.Set
 	gpus   *gpu.Monitor // nil: there are none
-	log    *slog.Logger
+	// strengths are the zero value until measure was called.
+	strengths strength.Strengths
+	log       *slog.Logger
 }
 
 // findOut looks at this machine for a server whose data are in dir. The machine must be closed.
@@ -180,6 +183,7 @@ func (m *machine) openServer(ctx context.Context, c server.Config, flags *machin
 		}
 	}
 	c.Name = cmp.Or(c.Name, name)
+	c.Strength, c.GPUStrengths = m.strengths.CPU, m.strengths.GPUs
 	c.Version, c.Kinds, c.Shim, c.Walls, c.Groups, c.GPUs, c.Log = version, m.kinds, m.shim, m.walls, m.groups, m.gpus, m.log
 	return server.Open(ctx, c)
 }

@@ -133,7 +133,7 @@ func (c *runtimeCommand) asServer() (*serverCommand, error) {
 	case namespace != "" && token != "":
 		return nil, errors.New("WHISKAWAY_TOKEN and WHISKAWAY_OPENSERVERLESS_NAMESPACE are both set, but OpenServerless's clients know no tokens: unset one of the two")
 	case token != "":
-		s.listen, s.token = c.listen, token
+		s.listen, s.tokens = c.listen, one(token)
 	default:
 		s.openServerless = openServerlessFlags{listen: c.listen, namespace: namespace, kind: cmp.Or(os.Getenv("WHISKAWAY_KIND"), defaultKind), idle: openserverless.DefaultIdle}
 	}

@@ -29,11 +29,13 @@ type secrets struct {
 	paths []string // where they are kept
 }
 
-// findSecrets finds what the token and the two files' variables name. A file that cannot be read holds
+// findSecrets finds what the tokens and the two files' variables name. A file that cannot be read holds
 // nothing for a function either.
-func findSecrets(token string) secrets {
+func findSecrets(tokens ...string) secrets {
 	var s secrets
-	s.add(token)
+	for _, token := range tokens {
+		s.add(token)
+	}
 	for line := range strings.Lines(s.read("WHISKAWAY_TOKEN_FILE")) {
 		s.add(line)
 	}

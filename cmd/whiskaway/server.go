@@ -12,18 +12,18 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/whiskaway/whiskaway/function"
 	"github.com/whiskaway/whiskaway/server"
 	"github.com/whiskaway/whiskaway/wire"
 )
 
 type serverCommand struct {
 	*options
-	balancer, token, listen, data, name, pprof string
-	labels                                     []string
-	drain                                      time.Duration
-	machine                                    machineFlags
-	openServerless                             openServerlessFlags
+	listen, advertise, data, name, pprof string
+	labels                               []string
+	balancers, tokens                    []string // in pairs; without a balancer at most one token
+	drain                                time.Duration
+	machine                              machineFlags
+	openServerless                       openServerlessFlags
 }
 
 func newServer(o *options) *cobra.Command {
@@ -33,17 +33,20 @@ func newServer(o *options) *cobra.Command {
 		Short: "Server mode: run functions on this machine",
 		Long: "Server mode: run functions on this machine.\n\n" +
 			"With --balancer it joins that balancer by dialling it: no open port is needed.\n" +
+			"To join several, give --balancer and --token several times, in pairs.\n" +
 			"With --listen it serves clients that come directly. Both together work too;\n" +
-			"the direct clients' tokens are then in the data directory.\n" +
+			"the direct clients' tokens are then in the data directory. With --advertise the\n" +
+			"balancers are told an address of --listen, and dial this machine.\n" +
 			"With --openserverless it serves OpenServerless's clients, who know no tokens.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&c.balancer, "balancer", os.Getenv("WHISKAWAY_BALANCER"), "the URL of the balancer to join")
-	f.StringVar(&c.token, "token", "", "the balancer's join token, or without a balancer the token that clients must show (default: WHISKAWAY_TOKEN, or the file of WHISKAWAY_TOKEN_FILE)")
+	f.StringArrayVar(&c.balancers, "balancer", one(os.Getenv("WHISKAWAY_BALANCER")), "the URL of the balancer to join; may be repeated, with a --token for each")
+	f.StringArrayVar(&c.tokens, "token", nil, "the balancer's join token, or without a balancer the token that clients must show (default: WHISKAWAY_TOKEN, or the file of WHISKAWAY_TOKEN_FILE)")
 	f.StringArrayVar(&c.labels, "label", nil, "a label that functions can ask for, gpu or region=eu; may be repeated")
 	f.StringVar(&c.listen, "listen", "", "serve clients directly at this address; plain http on loopback, TLS elsewhere")
+	f.StringVar(&c.advertise, "advertise", "", "the URL at which balancers can dial what --listen opens: https, or http where balancer and server share one machine")
 	f.StringVar(&c.data, "data", "", "the data directory (default: whiskaway/server under the user's state directory)")
 	f.StringVar(&c.name, "name", "", "the server's name in the status (default: the host's name)")
 	c.openServerless.add(f)
@@ -58,31 +61,28 @@ func (c *serverCommand) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if c.balancer == "" && c.listen == "" && c.openServerless.listen == "" {
+	if len(c.balancers) == 0 && c.listen == "" && c.openServerless.listen == "" {
 		return errors.New("say whom to serve: --balancer URL to join a balancer, --listen ADDR for clients that come directly, or --openserverless ADDR for those of OpenServerless")
 	}
 	if err := c.openServerless.check(); err != nil {
 		return err
 	}
-	if c.token == "" {
-		if c.token, err = secretOf(c.options.token, "WHISKAWAY_TOKEN_FILE"); err != nil {
-			return err
-		}
-	}
-	if c.balancer != "" && c.token == "" {
-		return errors.New("the balancer's join token is missing: give --token; the balancer keeps it in its data directory, tokens/join")
+	homes, err := c.pairs()
+	if err != nil {
+		return err
 	}
 	dir, err := dataDir(c.data, "server")
 	if err != nil {
 		return err
 	}
-	c.machine.secrets = findSecrets(c.token)
+	c.machine.secrets = findSecrets(c.tokens...)
 	m, err := findOut(ctx, log, &c.machine, dir)
 	if err != nil {
 		return err
 	}
 	defer m.close()
 	m.findGPUs(ctx)
+	m.measure(ctx, dir)
 	host, err := m.openServer(ctx, server.Config{Dir: dir, Name: c.name, Labels: c.labels}, &c.machine)
 	if err != nil {
 		return err
@@ -91,19 +91,19 @@ func (c *serverCommand) run(ctx context.Context, out io.Writer) error {
 	defer closeInTime(log, "the server", host.Close)
 	g, ctx := errgroup.WithContext(ctx)
 	serving := c.drained(g, ctx, host)
-	if err := c.begin(g, serving, out, host, dir, log); err != nil {
+	if err := c.begin(g, serving, out, host, homes, dir, log); err != nil {
 		g.Go(func() error { return err }) // ends the others
 	}
 	return g.Wait()
 }
 
 // begin starts what serves, in g.
-func (c *serverCommand) begin(g *errgroup.Group, ctx context.Context, out io.Writer, host *server.Server, dir string, log *slog.Logger) error {
+func (c *serverCommand) begin(g *errgroup.Group, ctx context.Context, out io.Writer, host *server.Server, homes []home, dir string, log *slog.Logger) error {
 	if err := servePprof(g, ctx, c.pprof); err != nil {
 		return err
 	}
 	if c.listen != "" {
-		if err := c.serveDirectly(g, ctx, out, host, dir, log); err != nil {
+		if err := c.serveDirectly(g, ctx, out, host, homes, dir, log); err != nil {
 			return err
 		}
 	}
@@ -112,9 +112,7 @@ func (c *serverCommand) begin(g *errgroup.Group, ctx context.Context, out io.Wri
 			return err
 		}
 	}
-	if c.balancer != "" {
-		g.Go(func() error { return c.join(ctx, out, host, log) })
-	}
+	c.join(g, ctx, out, host, homes, log)
 	return nil
 }
 
@@ -127,16 +125,16 @@ func (c *serverCommand) drained(g *errgroup.Group, ctx context.Context, host *se
 		<-ctx.Done()
 		limited, cancel := context.WithTimeout(serving, c.drain)
 		defer cancel()
-		host.Drain(limited)
+		host.DrainOrCut(limited)
 		end()
 		return nil
 	})
 	return serving
 }
 
-// serveDirectly listens for clients. With a balancer the given token is the
-// balancer's, so direct clients get tokens of our own.
-func (c *serverCommand) serveDirectly(g *errgroup.Group, ctx context.Context, out io.Writer, host *server.Server, dir string, log *slog.Logger) error {
+// serveDirectly listens for clients, and for balancers that dial. With a balancer the given
+// token is the balancer's, so direct clients get tokens of our own.
+func (c *serverCommand) serveDirectly(g *errgroup.Group, ctx context.Context, out io.Writer, host *server.Server, homes []home, dir string, log *slog.Logger) error {
 	face, err := listenWire(ctx, c.listen, dir, log)
 	if err != nil {
 		return err
@@ -146,6 +144,7 @@ func (c *serverCommand) serveDirectly(g *errgroup.Group, ctx context.Context, ou
 		face.listener.Close()
 		return err
 	}
+	auth = c.advertiseTo(homes, face, auth)
 	unpublish, err := face.publish(dir)
 	if err != nil {
 		face.listener.Close()
@@ -166,11 +165,11 @@ func (c *serverCommand) serveDirectly(g *errgroup.Group, ctx context.Context, ou
 const goodToken = 16
 
 func (c *serverCommand) directAuth(face *face, dir string) (wire.Authorizer, string, error) {
-	if c.balancer != "" || c.token == "" {
+	if len(c.balancers) > 0 || len(c.tokens) == 0 {
 		tokens, err := face.tokens(dir)
 		return tokens, "clients show the token in " + dir + "/tokens/client", err
 	}
-	token, err := wire.ParseToken(c.token)
+	token, err := wire.ParseToken(c.tokens[0])
 	if err != nil {
 		return nil, "", fmt.Errorf("--token: %w", err)
 	}
@@ -182,18 +181,4 @@ func (c *serverCommand) directAuth(face *face, dir string) (wire.Authorizer, str
 		hint += ", with this behind it: ~" + face.authority.Fingerprint()
 	}
 	return wire.Static(token), hint, nil
-}
-
-func (c *serverCommand) join(ctx context.Context, out io.Writer, host *server.Server, log *slog.Logger) error {
-	err := wire.DialHome(ctx, wire.HomeConfig{
-		URL: c.balancer, Token: c.token, ServerID: host.ID(), Name: host.Name(), Host: host, Log: log,
-		OnJoined: func() { fmt.Fprintf(out, "joined %s\n", c.balancer) },
-	})
-	switch function.CodeOf(err) {
-	case function.CodeUnauthorized, function.CodeForbidden:
-		return fmt.Errorf("joining %s: %w; give the join token, which that balancer keeps in its data directory, tokens/join", c.balancer, err)
-	case "":
-		return nil
-	}
-	return fmt.Errorf("joining %s: %w", c.balancer, err)
 }

@@ -101,6 +101,7 @@ func (s *standalone) run(ctx context.Context, out io.Writer) error {
 	}
 	defer m.close()
 	m.findGPUs(ctx)
+	m.measure(ctx, s.dir)
 	host, err := m.openServer(ctx, server.Config{Dir: filepath.Join(s.dir, "server"), Labels: s.labels}, s.machine)
 	if err != nil {
 		return err

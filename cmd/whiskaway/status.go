@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -22,33 +20,27 @@ import (
 const statusTimeout = 10 * time.Second
 
 type statusCommand struct {
-	*options
-	balancer, token, data string
-	asJSON                bool
+	whom
+	asJSON bool
 }
 
 func newStatus(o *options) *cobra.Command {
-	c := statusCommand{options: o}
+	c := statusCommand{whom: whom{options: o}}
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show servers, labels, functions, workers and runs in flight",
-		Long: "Show servers, labels, functions, workers and runs in flight.\n\n" +
-			"Asks the balancer of --balancer or WHISKAWAY_BALANCER, with the admin token of --token,\n" +
-			"WHISKAWAY_TOKEN or WHISKAWAY_TOKEN_FILE. Without these it asks this machine's own\n" +
-			"platform or balancer, whose data directory --data names.",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
+		Long:  "Show servers, labels, functions, workers and runs in flight.\n\n" + whomHelp,
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&c.balancer, "balancer", os.Getenv("WHISKAWAY_BALANCER"), "the balancer's URL")
-	f.StringVar(&c.token, "token", "", "its admin token")
-	f.StringVar(&c.data, "data", "", "the data directory of a platform or balancer on this machine")
+	c.whom.add(f)
 	f.BoolVar(&c.asJSON, "json", false, "print JSON")
 	return cmd
 }
 
 func (c *statusCommand) run(ctx context.Context, w io.Writer) error {
-	url, token, err := c.whom()
+	url, token, err := c.find()
 	if err != nil {
 		return err
 	}
@@ -62,33 +54,6 @@ func (c *statusCommand) run(ctx context.Context, w io.Writer) error {
 		return json.NewEncoder(w).Encode(status)
 	}
 	return printStatus(w, status)
-}
-
-// whom returns the URL and the token of the balancer to ask.
-func (c *statusCommand) whom() (url, token string, err error) {
-	if c.balancer != "" && c.data == "" {
-		token, err := secretOf(c.token, "")
-		if err == nil && token == "" {
-			token, err = secretOf(c.options.token, "WHISKAWAY_TOKEN_FILE")
-		}
-		if err == nil && token == "" {
-			err = errors.New("the admin token is missing: give --token or WHISKAWAY_TOKEN; the balancer keeps it in its data directory, tokens/admin")
-		}
-		return c.balancer, token, err
-	}
-	dir, err := dataDir(c.data, "standalone")
-	if err != nil {
-		return "", "", err
-	}
-	address, err := os.ReadFile(filepath.Join(dir, addressFile))
-	if err != nil {
-		return "", "", fmt.Errorf("no platform or balancer keeps its data in %s; start `whiskaway standalone`, or say whom to ask with --balancer or --data", dir)
-	}
-	admin, err := os.ReadFile(filepath.Join(dir, "tokens", "admin"))
-	if err != nil {
-		return "", "", fmt.Errorf("reading the admin token: %w", err)
-	}
-	return strings.TrimSpace(string(address)), strings.TrimSpace(string(admin)), nil
 }
 
 // settle is how long a status is watched before it is shown. A server tells
@@ -147,11 +112,11 @@ func orEmpty[T any](list []T) []T {
 func printStatus(w io.Writer, s function.Status) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	names := map[string]string{}
-	fmt.Fprintln(t, "SERVER\tLABELS\tKINDS\tWORKERS\tRUNNING\tQUEUED\tMEMORY\tGPU")
+	fmt.Fprintln(t, "SERVER\tLABELS\tKINDS\tWORKERS\tRUNNING\tQUEUED\tCPUS\tMEMORY\tGPU")
 	for _, v := range s.Servers {
 		names[v.ID] = v.Name
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\n", nameOf(v), orDash(strings.Join(v.Labels, " ")), kindsOf(v.Kinds),
-			v.Workers, v.Running, v.Queued, memoryOf(v.Memory), gpusOf(v.GPUs))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\n", nameOf(v), orDash(strings.Join(v.Labels, " ")), kindsOf(v.Kinds),
+			v.Workers, v.Running, v.Queued, cpusOf(v), memoryOf(v.Memory), gpusOf(v.GPUs))
 	}
 	if len(s.Servers) == 0 {
 		fmt.Fprintln(t, "no server is connected")
@@ -185,6 +150,14 @@ func kindsOf(kinds []function.Kind) string {
 	return orDash(strings.Join(words, ", "))
 }
 
+// cpusOf is how many there are, and how strong each is.
+func cpusOf(v function.ServerStatus) string {
+	if v.Strength == 0 {
+		return strconv.Itoa(v.CPUs)
+	}
+	return fmt.Sprintf("%d x %.2f", v.CPUs, v.Strength)
+}
+
 func memoryOf(m function.Memory) string {
 	return fmt.Sprintf("%d of %d MB", m.Used>>20, m.Budget>>20)
 }
@@ -196,6 +169,9 @@ func gpusOf(gpus []function.GPU) string {
 	words := make([]string, len(gpus))
 	for i, g := range gpus {
 		words[i] = fmt.Sprintf("%s (%d MB)", g.Name, g.Memory.Budget>>20)
+		if g.Strength > 0 {
+			words[i] = fmt.Sprintf("%s (%d MB, x %.2f)", g.Name, g.Memory.Budget>>20, g.Strength)
+		}
 	}
 	return strings.Join(words, ", ")
 }
