@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/whiskaway/whiskaway/function"
 )
@@ -65,30 +64,4 @@ func BenchmarkRunParallel(b *testing.B) {
 			}
 		}
 	})
-}
-
-// 500 servers: one of ten holds the function; warm is the common case, widening
-// looks at all of them.
-func BenchmarkPlace(b *testing.B) {
-	for _, name := range []string{"warm", "saturated", "cold"} {
-		b.Run(name, func(b *testing.B) {
-			var rows []row
-			for i := range 500 {
-				r := row{name: fmt.Sprint("s", i), other: i % 7}
-				if i%10 == 0 && name != "cold" {
-					r.holds = "ready"
-				}
-				if name == "saturated" {
-					r.inFlight = 4
-				}
-				rows = append(rows, r)
-			}
-			id := specOf("hello").ID()
-			s, d := picture(&fn{id: id, seed: seedOf(string(id[:]))}, rows)
-			b.ReportAllocs()
-			for b.Loop() {
-				place(s, d, time.Time{})
-			}
-		})
-	}
 }

@@ -1,0 +1,45 @@
+package balancer
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/whiskaway/whiskaway/function"
+)
+
+// Drain takes nothing new from now on, refuses what waits, and waits for the runs in flight
+// until ctx ends. Members stay connected. A start under way goes on at its member.
+func (b *Balancer) Drain(ctx context.Context) error {
+	b.mu.Lock()
+	if !b.closing {
+		b.closing = true
+		for t := range b.hungry {
+			for t.waiting.Len() > 0 {
+				b.tellAll(t.waiting.Front().Value.(*fn), errClosing())
+			}
+		}
+		b.changed.fire() // see Status
+	}
+	b.mu.Unlock()
+	return b.awaitIdle(ctx)
+}
+
+func (b *Balancer) awaitIdle(ctx context.Context) error {
+	for {
+		b.mu.Lock()
+		n, idle := b.inFlight, b.idle.wait()
+		b.mu.Unlock()
+		if n == 0 {
+			return nil
+		}
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return fmt.Errorf("draining the balancer: %d runs were still in flight: %w", n, ctx.Err())
+		}
+	}
+}
+
+func errClosing() error {
+	return function.Errorf(function.CodeDraining, "this balancer is about to end, and takes nothing new")
+}
