@@ -2,14 +2,35 @@ package placement
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
 // A Snapshot is where functions of one class (the same kind and labels) can run: the
 // hosts that are connected, do not drain, and have the labels and the kind. Its owner makes it anew when
-// that changes, not for each run.
+// that changes, not for each run. A site at a host that is not in it counts as if it were not there.
 type Snapshot struct {
 	Hosts []*Host
+	has   map[*Host]struct{} // the same; nil: look through Hosts
+}
+
+// SnapshotOf makes a Snapshot of the hosts that is fast to look through: it finds a host without looking
+// at all of them, and hosts of one class stand together.
+func SnapshotOf(hosts []*Host) Snapshot {
+	s := Snapshot{Hosts: slices.Clone(hosts), has: make(map[*Host]struct{}, len(hosts))}
+	slices.SortStableFunc(s.Hosts, func(a, b *Host) int { return strings.Compare(a.Class, b.Class) })
+	for _, h := range hosts {
+		s.has[h] = struct{}{}
+	}
+	return s
+}
+
+func (s *Snapshot) contains(h *Host) bool {
+	if s.has == nil {
+		return slices.Contains(s.Hosts, h)
+	}
+	_, ok := s.has[h]
+	return ok
 }
 
 // A Request is the run at the head of a function's queue. The whole queue stands behind it.
@@ -34,8 +55,8 @@ const (
 type Decision struct {
 	Verdict Verdict
 	Site    *Site     // for Run
-	Start   *Host     // begin a start there as well; nil: none
-	Until   time.Time // for Wait: when to ask again though nothing has changed; zero: never
+	Start   *Host     // begin a start there as well; nil: none. Then ask again: there may be more to start.
+	Until   time.Time // for Wait and NoRoom: when to ask again though nothing has changed; zero: never
 }
 
 // Place decides where the function's next run goes. See design.md.
@@ -43,113 +64,25 @@ func Place(s Snapshot, f *Function, r Request, now time.Time) Decision {
 	if len(s.Hosts) == 0 {
 		return Decision{Verdict: NoHost}
 	}
-	var best *Site
-	var coming int
-	var busy bool
-	for _, site := range f.Sites {
-		h := site.Host
-		if slices.Contains(r.Tried, h) {
-			continue
-		}
-		switch {
-		case site.State == Starting:
-			coming += slots(site) - site.Load
-		case site.State != Ready || h.Full || !h.Breaker.Allows(now):
-		case site.Load >= slots(site):
-			busy = true
-		case best == nil || better(f, site, best):
-			best = site
-		}
+	q := question{snapshot: s, r: r, now: now, pricer: price(f)}
+	if site, cost := q.warmest(); site != nil {
+		return Decision{Verdict: Run, Site: site, Start: q.better(site, cost)}
 	}
-	if best != nil {
-		return Decision{Verdict: Run, Site: best}
+	c := q.coldest()
+	if c.host == nil {
+		return q.nowhere(c)
 	}
-	d := Decision{Verdict: NoRoom}
-	if coming > 0 || busy {
-		d.Verdict = Wait
+	q.lookAtSites()
+	gap := q.gap(c)
+	if q.pays(gap) {
+		return Decision{Verdict: Wait, Start: c.host, Until: q.wake}
 	}
-	if coming < r.Waiting {
-		d.Start = cold(s, f, r, now)
+	if q.busy == 0 || q.starting > 0 {
+		return Decision{Verdict: Wait, Until: q.wake}
 	}
-	if d.Start != nil {
-		d.Verdict = Wait
+	left := inSeconds(patience*gap) - r.Waited
+	if left <= 0 {
+		return Decision{Verdict: Wait, Start: c.host, Until: q.wake}
 	}
-	return d
-}
-
-func cold(s Snapshot, f *Function, r Request, now time.Time) (best *Host) {
-	for _, h := range s.Hosts {
-		site := f.At(h)
-		if h.Full || !h.Breaker.Allows(now) || slices.Contains(r.Tried, h) || site != nil && site.State != Cold || !roomy(h, f.Need) {
-			continue
-		}
-		if best == nil || colder(f, h, best) {
-			best = h
-		}
-	}
-	return best
-}
-
-func roomy(h *Host, n Need) bool {
-	if h.Memory.Known && h.Memory.Free+h.Memory.Idle < max(n.Memory, 1) {
-		return false
-	}
-	fits := 0
-	for _, g := range h.GPUs {
-		if !g.Known || g.Free+g.Idle >= n.GPUMemory && (n.GPUMemory > 0 || g.Free+g.Idle >= g.Total) {
-			fits++
-		}
-	}
-	return fits >= n.GPUs
-}
-
-func colder(f *Function, a, b *Host) bool {
-	p, q := present(f, a), present(f, b)
-	x, y := a.Load*max(b.CPUs, 1), b.Load*max(a.CPUs, 1)
-	return p > q || p == q && (x < y || x == y && rank(f, a) < rank(f, b))
-}
-
-func present(f *Function, h *Host) Presence {
-	if s := f.At(h); s != nil {
-		return s.Present
-	}
-	return Absent
-}
-
-func better(f *Function, a, b *Site) bool {
-	x, y := a.Load*slots(b), b.Load*slots(a)
-	return x < y || x == y && rank(f, a.Host) < rank(f, b.Host)
-}
-
-func slots(s *Site) int {
-	if s.Slots > 0 {
-		return s.Slots
-	}
-	return 4 * max(s.Host.CPUs, 1)
-}
-
-func rank(f *Function, h *Host) uint64 {
-	x := f.Seed ^ h.Seed
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
-
-// Spare returns a Ready site of the function that is not needed any more, or nil.
-func Spare(f *Function, now time.Time) *Site {
-	ready := 0
-	var oldest *Site
-	for _, s := range f.Sites {
-		if s.State != Ready {
-			continue
-		}
-		ready++
-		if s.Load == 0 && now.Sub(s.UsedAt) > 5*time.Minute && (oldest == nil || s.UsedAt.Before(oldest.UsedAt)) {
-			oldest = s
-		}
-	}
-	if ready < 2 {
-		return nil
-	}
-	return oldest
+	return Decision{Verdict: Wait, Until: sooner(q.wake, now.Add(left), now)}
 }
