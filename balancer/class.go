@@ -49,14 +49,16 @@ func (b *Balancer) classOf(f *fn) *class {
 
 func (b *Balancer) newClass(kind string, labels []string) *class {
 	c := &class{fitting: map[*placement.Host]fitting{}, byGPU: true}
+	var hosts []*placement.Host
 	for _, m := range b.members {
 		if fit, ok := fit(m, kind, labels); ok {
 			c.fitting[m.host] = fit
 			c.byGPU = c.byGPU && fit.byGPU
-			c.snapshot.Hosts = append(c.snapshot.Hosts, m.host)
+			hosts = append(hosts, m.host)
 		}
 	}
-	slices.SortFunc(c.snapshot.Hosts, func(x, y *placement.Host) int { return cmp.Compare(x.Seed, y.Seed) })
+	slices.SortFunc(hosts, func(x, y *placement.Host) int { return cmp.Compare(x.Seed, y.Seed) })
+	c.snapshot = placement.SnapshotOf(hosts)
 	for _, g := range b.gone {
 		if g.at.After(c.lastFit) && slices.ContainsFunc(g.servers, func(s function.ServerStatus) bool { return serves(s, kind, labels) }) {
 			c.lastFit = g.at

@@ -165,11 +165,15 @@ const (
 
 // hostOf makes placement's record of a member, from what was learned when it was last here. It wants the lock.
 func (b *Balancer) hostOf(id string) *placement.Host {
-	h := &placement.Host{Seed: seedOf(id)}
+	h := &placement.Host{}
 	if k, ok := b.kept[id]; ok {
-		h.RTT, h.Costs, h.Breaker = k.host.RTT, k.host.Costs, k.host.Breaker
+		*h = k.host
+		h.Load, h.Starting, h.Full = 0, 0, false // those were the old connection's
+		h.Memory, h.GPUs = placement.Room{}, nil
 		delete(b.kept, id)
 	}
+	h.Seed = seedOf(id)
+	h.Breaker.Seed = h.Seed
 	return h
 }
 
@@ -187,7 +191,7 @@ func (b *Balancer) keepHost(m *member, now time.Time) {
 		}
 	}
 	if len(b.kept) < keepMost {
-		b.kept[m.ID] = kept{host: placement.Host{RTT: m.host.RTT, Costs: m.host.Costs, Breaker: m.host.Breaker}, at: now}
+		b.kept[m.ID] = kept{host: *m.host, at: now}
 	}
 }
 

@@ -16,7 +16,7 @@ type sight struct {
 
 // learn tells placement what the run showed. It wants the lock.
 func (b *Balancer) learn(d dispatch, saw sight) {
-	m, f := d.m, d.h.f
+	m := d.m
 	if saw.unused {
 		b.undecided(m, saw.back)
 		return
@@ -34,7 +34,6 @@ func (b *Balancer) learn(d dispatch, saw sight) {
 	default:
 		m.worked()
 	}
-	_ = f
 }
 
 // learnRun learns from a run that began. How the function did is its own affair. It wants the lock.

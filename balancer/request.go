@@ -94,7 +94,7 @@ func (b *Balancer) atOnce(q *request, now time.Time) (dispatch, bool) {
 	if dec.Verdict != placement.Run {
 		return dispatch{}, false // serve asks again, with the queue
 	}
-	if dec.Start != nil {
+	if dec.Start != nil && q.f.mayWiden(now) {
 		b.start(q.f, dec.Start, now)
 	}
 	return b.reserve(q.f, dec.Site, now), true

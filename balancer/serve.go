@@ -115,7 +115,7 @@ func (b *Balancer) decide(w *waiter, now time.Time) placement.Decision {
 		if dec.Start == nil {
 			return dec
 		}
-		if f.ready() && now.Before(f.widenAfter) {
+		if !f.mayWiden(now) {
 			f.wakeBefore(f.widenAfter)
 			return dec
 		}
@@ -124,6 +124,10 @@ func (b *Balancer) decide(w *waiter, now time.Time) placement.Decision {
 		}
 	}
 }
+
+// mayWiden reports whether the function may be started somewhere though it is ready
+// elsewhere, or is so nowhere. It wants the lock.
+func (f *fn) mayWiden(now time.Time) bool { return !now.Before(f.widenAfter) || !f.ready() }
 
 // place gives a run its place. It wants the lock.
 func (b *Balancer) place(w *waiter, site *placement.Site, now time.Time) {
