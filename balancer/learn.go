@@ -3,6 +3,7 @@ package balancer
 import (
 	"time"
 
+	"github.com/whiskaway/whiskaway/balancer/placement"
 	"github.com/whiskaway/whiskaway/function"
 )
 
@@ -28,11 +29,11 @@ func (b *Balancer) learn(d dispatch, saw sight) {
 		b.failed(m, saw.sent, saw.back)
 	case function.CodeBusy: // it has fewer than we thought, until it says more
 		d.h.Slots = max(1, d.h.load())
-		m.worked()
+		b.worked(m, saw.sent)
 	case function.CodeTimeout, function.CodeCancelled, function.CodeDraining, function.CodeInternal:
 		b.undecided(m, saw.back)
 	default:
-		m.worked()
+		b.worked(m, saw.sent)
 	}
 }
 
@@ -43,7 +44,7 @@ func (b *Balancer) learnRun(d dispatch, saw sight) {
 		b.failed(d.m, saw.sent, saw.back)
 		return
 	}
-	d.m.worked()
+	b.worked(d.m, saw.sent)
 	if sum.Outcome != function.OutcomeOK {
 		return
 	}
@@ -72,10 +73,22 @@ func (b *Balancer) failed(m *member, sent, now time.Time) {
 	}
 }
 
-// worked counts a member's success. It wants the lock.
-func (m *member) worked() {
+// worked counts a member's success. What was sent since it last failed proves that it need
+// not be set aside. It wants the lock.
+func (b *Balancer) worked(m *member, sent time.Time) {
 	m.failures = 0
-	m.host.Breaker.Worked()
+	breaker := &m.host.Breaker
+	wasOpen := !breaker.RetryAt().IsZero()
+	breaker.Worked()
+	if !wasOpen {
+		return
+	}
+	if !breaker.RetryAt().IsZero() && sent.After(m.failedAt) {
+		*breaker = placement.Breaker{Seed: m.host.Seed}
+	}
+	if breaker.RetryAt().IsZero() {
+		b.lookAgain() // others wait for it too
+	}
 }
 
 // undecided is for what tells nothing of the member. A breaker that tried it out with that needs
@@ -90,14 +103,14 @@ func (b *Balancer) undecided(m *member, now time.Time) {
 func (b *Balancer) learnStart(h *holder, st *start, err error, now time.Time) {
 	switch function.CodeOf(err) {
 	case "":
-		h.m.worked()
+		b.worked(h.m, h.Began)
 		h.f.place.Started(h.m.host, st.found, now.Sub(h.Began), h.said.start)
 	case function.CodeUnreachable, function.CodeTimeout, function.CodeInternal:
 		b.failed(h.m, h.Began, now)
 	case function.CodeCancelled, function.CodeDraining:
 		b.undecided(h.m, now)
 	default: // it answered; that the function fails is the function's affair
-		h.m.worked()
+		b.worked(h.m, h.Began)
 	}
 }
 

@@ -39,6 +39,7 @@ type member struct {
 	holders  map[function.ID]*holder
 	failures int       // since it last worked
 	failedAt time.Time // the last of them
+	triedAt  time.Time // see awaitAside
 }
 
 // silentAfter is how many StatusIntervals without a report make a member dead.

@@ -16,20 +16,24 @@ const retryPause = 500 * time.Millisecond
 // makes them yield only when somebody asks.
 const askAfter = 250 * time.Millisecond
 
+// lastHope is after how long a server that is set aside is tried where there is no other.
+const lastHope = 2 * time.Second
+
 // noPlace decides what becomes of a waiter for whom there is nobody: it waits for who may come, or is
 // refused. It wants the lock.
 func (b *Balancer) noPlace(w *waiter, v placement.Verdict, now time.Time) end {
 	if len(w.tried) > 0 {
 		return b.exhausted(w, now)
 	}
-	hope, until := false, time.Time{}
 	if v == placement.NoHost {
-		until = b.returnOf(w.f, now)
-		hope = !until.IsZero()
-	} else {
-		hope, until = b.roomLater(w, now)
+		return b.hope(w, b.returnOf(w.f, now), now)
 	}
-	if !hope {
+	return b.noRoom(w, now)
+}
+
+// hope lets the waiter wait until then, or refuses it when that is no time. It wants the lock.
+func (b *Balancer) hope(w *waiter, until, now time.Time) end {
+	if until.IsZero() {
 		b.tell(w, answer{why: b.refusal(w.f, now)})
 		return refused
 	}
@@ -70,34 +74,57 @@ func (b *Balancer) firstReports(now time.Time) (until time.Time) {
 	return until
 }
 
-// roomLater reports whether one of the members that fit may have a place later, and when to
-// ask again though nothing happens; zero: something will. It wants the lock.
-func (b *Balancer) roomLater(w *waiter, now time.Time) (hope bool, until time.Time) {
-	var ask *placement.Host
+// noRoom is for a waiter for whom there are servers that fit, of which none can take it now. It wants the lock.
+func (b *Balancer) noRoom(w *waiter, now time.Time) end {
+	var roomless, aside *placement.Host // the best of them
 	could := 0
 	for _, h := range b.classOf(w.f).snapshot.Hosts {
 		switch obstacleAt(w.f, h, now) {
 		case smallMemory, smallGPU:
 		case setAside:
-			if again := h.Breaker.RetryAt(); now.Before(w.begin.Add(b.cfg.LabelGrace)) {
-				hope, until = true, sooner(until, later(again, now.Add(time.Millisecond)))
+			if aside == nil || h.Breaker.RetryAt().Before(aside.Breaker.RetryAt()) {
+				aside = h
 			}
 		case noMemory, noGPU:
 			could++
-			if ask == nil || h.Load*max(1, ask.CPUs) < ask.Load*max(1, h.CPUs) {
-				ask = h
+			if roomless == nil || h.Load*max(1, roomless.CPUs) < roomless.Load*max(1, h.CPUs) {
+				roomless = h
 			}
 		default:
 			could++
 		}
 	}
-	if ask != nil && (could == 1 || now.Sub(w.since) >= askAfter) {
-		return b.start(w.f, ask, now), time.Time{}
+	switch {
+	case roomless != nil && could > 1 && now.Sub(w.since) < askAfter:
+		return b.hope(w, w.since.Add(askAfter), now)
+	case roomless != nil && b.start(w.f, roomless, now):
+		return stays
+	case could > 0:
+		return stays // a run's end or a report will tell
+	case aside != nil && now.Before(w.begin.Add(b.cfg.LabelGrace)):
+		return b.awaitAside(w, aside, now)
 	}
-	if ask != nil {
-		until = sooner(until, w.since.Add(askAfter))
+	return b.hope(w, time.Time{}, now)
+}
+
+// awaitAside waits for a server that is set aside, when nobody else is left. Then it is tried
+// sooner than its breaker wants, by one at a time: to be set aside helps only while there are others. It wants the lock.
+func (b *Balancer) awaitAside(w *waiter, host *placement.Host, now time.Time) end {
+	m := b.classOf(w.f).fitting[host].m
+	try := later(w.since, m.triedAt).Add(lastHope)
+	if now.Before(try) {
+		return b.hope(w, sooner(later(host.Breaker.RetryAt(), now.Add(time.Millisecond)), try), now)
 	}
-	return hope || could > 0, until
+	m.triedAt = now
+	site := w.f.place.At(host)
+	switch {
+	case site == nil || site.State == placement.Cold:
+		b.start(w.f, host, now)
+	case !w.init && site.State == placement.Ready && site.Load < site.Slots:
+		b.place(w, site, now)
+		return placed
+	}
+	return b.hope(w, now.Add(lastHope), now)
 }
 
 func sooner(a, b time.Time) time.Time {
