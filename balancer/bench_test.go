@@ -65,3 +65,37 @@ func BenchmarkRunParallel(b *testing.B) {
 		}
 	})
 }
+
+// One server of 500 has the function and is busy; the others have no room. 64 callers share its slots.
+func BenchmarkRunQueued(b *testing.B) {
+	bal := open(b, Config{})
+	for i := range 500 {
+		h := newFake(fmt.Sprint("s", i), 16)
+		if i > 0 {
+			h.status.Servers[0].Memory = function.Memory{Budget: 1 << 30, Room: 1}
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			bal.Join(ctx, Member{ID: h.name, Host: nullHost{h}})
+		}()
+		b.Cleanup(func() { cancel(); <-done })
+	}
+	waitFor(b, "all members", func() bool { return len(bal.Status().Servers) == 500 })
+	spec := specOf("hello")
+	spec.Require.Workers = 2
+	id, claim := lease(b, bal, spec)
+	out := function.OutputFunc(discard)
+	b.SetParallelism(32)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		a := act("{}")
+		for pb.Next() {
+			if _, err := bal.Run(b.Context(), id, claim, a, out); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}

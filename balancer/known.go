@@ -32,6 +32,7 @@ type fn struct {
 
 	queue     list.List     // of *waiter: runs, the oldest first
 	asking    list.List     // of *waiter: Inits
+	asked     int           // how long queue was when placement last let it wait for a slot; 0: it did not
 	turn      *list.Element // in its tenant's list; nil: nobody waits
 	wake      time.Time     // see wakeBefore
 	wakeIndex int           // in the Balancer's wakes; -1: not there

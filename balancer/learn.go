@@ -29,6 +29,7 @@ func (b *Balancer) learn(d dispatch, saw sight) {
 		b.failed(m, saw.sent, saw.back)
 	case function.CodeBusy: // it has fewer than we thought, until it says more
 		d.h.Slots = max(1, d.h.load())
+		d.h.setLoad()
 		b.worked(m, saw.sent)
 	case function.CodeTimeout, function.CodeCancelled, function.CodeDraining, function.CodeInternal:
 		b.undecided(m, saw.back)

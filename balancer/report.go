@@ -83,7 +83,6 @@ func (d *said) add(s *function.FunctionStatus) {
 func (b *Balancer) reportedSite(h *holder, whole bool, now time.Time) {
 	f, free := h.f, h.Load < h.Slots
 	h.tally.reported(h.said.runs)
-	h.Load = h.load()
 	switch {
 	case h.said.listed:
 		h.Present = placement.Prepared
@@ -94,14 +93,23 @@ func (b *Balancer) reportedSite(h *holder, whole bool, now time.Time) {
 		f.place.Ran(h.m.host, h.said.usual)
 	}
 	if h.said.start > 0 {
-		f.place.Start = scaled(h.said.start, h.m.host.Strength)
+		f.place.Start = mean(f.place.Start, scaled(h.said.start, h.m.host.Strength))
 	}
 	if c, ok := b.classOf(f).fitting[h.m.host]; ok && h.fits {
 		h.setSlots(c)
 	}
+	h.setLoad()
 	if f.queue.Len() > 0 && h.State == placement.Ready && !free && h.Load < h.Slots {
 		b.serve(f, now)
 	}
+}
+
+// mean is the moving mean of what several servers say.
+func mean(before, latest time.Duration) time.Duration {
+	if before == 0 {
+		return latest
+	}
+	return before + (latest-before)/8
 }
 
 // scaled is what took d on a machine of that strength, on one of strength 1.

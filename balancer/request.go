@@ -22,6 +22,14 @@ type request struct {
 	revived  bool              // a member had forgotten the function, and was asked to start it again
 }
 
+// now is the time, as long as nothing has held up the request that of its begin.
+func (q *request) now() time.Time {
+	if q.waited {
+		return time.Now()
+	}
+	return q.begin
+}
+
 func (q *request) refused(m *member, err error) {
 	q.tried = append(q.tried, m.host)
 	q.last = err
@@ -63,7 +71,7 @@ func (b *Balancer) enter(q *request) (dispatch, *waiter, error) {
 	if b.closing {
 		return dispatch{}, nil, errClosing()
 	}
-	now := time.Now()
+	now := q.now()
 	if q.init {
 		if q.f.ready() {
 			return dispatch{}, nil, nil
@@ -78,7 +86,7 @@ func (b *Balancer) enter(q *request) (dispatch, *waiter, error) {
 		}
 	}
 	w, err := b.enqueue(q, now)
-	if err == nil {
+	if err == nil && (q.init || q.waited || q.f.wantsMore()) {
 		b.serve(q.f, now)
 	}
 	return dispatch{}, w, err
@@ -130,14 +138,14 @@ func (b *Balancer) release(d dispatch, saw sight) {
 	switch {
 	case wasFull && len(b.hungry) > 0: // all who wait may want that place
 		b.serveAll(saw.back, func() bool { return d.m.host.Full })
-	case d.h.f.queue.Len() > 0:
-		b.serve(d.h.f, saw.back)
+	case d.h.f.queue.Len() > 0 && d.h.Load < d.h.Slots:
+		b.serveOne(d.h.f, saw.back) // it is one slot
 	}
 }
 
 // recount tells placement what the tallies of h and its member say. It wants the lock.
 func (b *Balancer) recount(h *holder) {
-	h.Load = h.load()
+	h.setLoad()
 	h.m.host.Load = h.m.load()
 	h.m.host.Full = h.m.ours >= b.cfg.InFlightPerMember
 }

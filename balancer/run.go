@@ -38,7 +38,7 @@ func (b *Balancer) Run(ctx context.Context, id function.ID, claim function.Claim
 
 // runOnce runs at the reserved place.
 func runOnce(ctx context.Context, q *request, d dispatch, act *function.Activation, out function.Output) (saw sight) {
-	saw.sent = time.Now()
+	saw.sent = q.now()
 	if q.waited && act.Timeout > 0 {
 		left := *act
 		if left.Timeout = q.deadline.Sub(saw.sent); left.Timeout <= 0 {

@@ -10,7 +10,7 @@ import (
 // serve gives those who wait for f what there is, in their order, and begins the starts that
 // they need. It wants the lock.
 func (b *Balancer) serve(f *fn, now time.Time) {
-	f.wake = time.Time{}
+	f.wake, f.asked = time.Time{}, 0
 	for b.serveOne(f, now) {
 	}
 	b.wakeAt(f)
@@ -19,6 +19,10 @@ func (b *Balancer) serve(f *fn, now time.Time) {
 // overtakes is past how many waiters, whom some members have refused, others are looked for who
 // may still go there.
 const overtakes = 16
+
+// wantsMore reports whether the queue has grown so much since placement said "wait" that it may
+// want further starts. Else nothing has changed, and who comes now waits behind the others. It wants the lock.
+func (f *fn) wantsMore() bool { return f.queue.Len() > f.asked+f.asked/4 }
 
 // serveOne does the same for the next one only, and reports whether somebody got a place or a start
 // began. It wants the lock.
@@ -101,6 +105,9 @@ func (b *Balancer) settle(w *waiter, now time.Time) end {
 		return placed
 	case placement.Wait:
 		w.f.wakeBefore(dec.Until)
+		if len(w.tried) == 0 {
+			w.f.asked = w.f.queue.Len()
+		}
 		return stays
 	}
 	return b.noPlace(w, dec.Verdict, now)
