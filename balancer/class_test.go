@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"testing"
+	"time"
 
 	"github.com/whiskaway/whiskaway/function"
 )
@@ -45,6 +46,57 @@ func TestFit(t *testing.T) {
 		got, ok := fit(m, tt.kind, tt.labels)
 		if got.servers != tt.servers || got.cpus != tt.cpus || ok != (tt.servers > 0) {
 			t.Errorf("%s %v: %d servers, %d CPUs, want %d and %d", tt.kind, tt.labels, got.servers, got.cpus, tt.servers, tt.cpus)
+		}
+	}
+}
+
+func TestRunsOnTheirWayKeepSlotsBusy(t *testing.T) {
+	const ms = time.Millisecond
+	for _, c := range []struct {
+		slots    int
+		rtt, run time.Duration
+		want     int
+	}{
+		{4, 1 * ms, 300 * ms, 0}, // nothing to gain
+		{4, 80 * ms, 320 * ms, 1},
+		{4, 80 * ms, 10 * ms, 32},
+		{1, 100 * ms, ms / 10, maxUnderway},
+		{4, 0, 10 * ms, 4}, // not known
+		{4, 80 * ms, 0, 4},
+	} {
+		if got := underway(c.slots, c.rtt, c.run); got != c.want {
+			t.Errorf("%d slots, %v away, runs of %v: %d more, want %d", c.slots, c.rtt, c.run, got, c.want)
+		}
+	}
+}
+
+func TestMachinesOfOneKindAreOneClass(t *testing.T) {
+	a := function.ServerStatus{Arch: "amd64", Strength: 1.02, GPUs: []function.GPU{{Name: "NVIDIA A100"}, {Name: "NVIDIA A100"}}}
+	b, c := a, a
+	b.Strength, c.Strength = 0.97, 1.5
+	if classOfServer(a) != "amd64 x1.0 NVIDIA A100" || classOfServer(a) != classOfServer(b) || classOfServer(a) == classOfServer(c) {
+		t.Errorf("%q, %q, %q", classOfServer(a), classOfServer(b), classOfServer(c))
+	}
+	if got := classOfHost([]function.ServerStatus{c, a, b}); got != "amd64 x1.0 NVIDIA A100 + amd64 x1.4 NVIDIA A100" {
+		t.Errorf("%q", got)
+	}
+}
+
+// Who asks for a machine by its GPU gets one of them; a label that was given by hand is no GPU.
+func TestNeedOfAGPUByLabel(t *testing.T) {
+	gpu := []function.GPU{{Name: "NVIDIA A100"}}
+	for _, c := range []struct {
+		labels []string
+		gpus   []function.GPU
+		want   int
+	}{
+		{[]string{"gpu"}, gpu, 1}, {[]string{"a100"}, gpu, 1}, {[]string{"eu"}, gpu, 0}, {[]string{"gpu"}, nil, 0}, {nil, gpu, 0},
+	} {
+		s := fakeServer("a", 1, c.labels...)
+		s.GPUs = c.gpus
+		fit, _ := fit(&member{status: function.Status{Servers: []function.ServerStatus{s}}}, "python:3", c.labels)
+		if got := needOf(function.Requirements{Labels: c.labels}, fit.byGPU).GPUs; got != c.want {
+			t.Errorf("%v: %d GPUs, want %d", c.labels, got, c.want)
 		}
 	}
 }

@@ -52,7 +52,8 @@ func (b *Balancer) sated(f *fn) {
 		return
 	}
 	f.tenant.waiting.Remove(f.turn)
-	f.turn = nil
+	f.turn, f.wake = nil, time.Time{}
+	b.wakeAt(f)
 	if f.tenant.waiting.Len() == 0 {
 		delete(b.hungry, f.tenant)
 	}

@@ -78,12 +78,14 @@ func (h *holder) setSlots(c fitting) {
 const maxUnderway = 64
 
 // underway is how many runs more than there are slots keep them busy though an answer and the next run
-// spend a round trip on the way. They wait there for no longer than that.
+// spend a round trip on the way. They wait there for no longer than that; where it would be less than a
+// tenth of a run in all, none goes ahead, since one slot may wait for it for a whole run. It is what a
+// pipe holds: bandwidth times delay.
 func underway(slots int, rtt, run time.Duration) int {
 	if run <= 0 || rtt <= 0 {
 		return slots
 	}
-	return min(int((time.Duration(slots)*rtt+run-1)/run), maxUnderway*slots)
+	return min(int(float64(slots)*float64(rtt)/float64(run)+0.9), maxUnderway*slots)
 }
 
 // runsPerCPU is how many runs we send to a server at a time for each of its
