@@ -35,6 +35,7 @@ type fn struct {
 	asked     int           // how long queue was when placement last let it wait for a slot; 0: it did not
 	turn      *list.Element // in its tenant's list; nil: nobody waits
 	wake      time.Time     // see wakeBefore
+	due       time.Time     // wake, as the heap knows it
 	wakeIndex int           // in the Balancer's wakes; -1: not there
 }
 

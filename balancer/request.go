@@ -140,6 +140,7 @@ func (b *Balancer) release(d dispatch, saw sight) {
 		b.serveAll(saw.back, func() bool { return d.m.host.Full })
 	case d.h.f.queue.Len() > 0 && d.h.Load < d.h.Slots:
 		b.serveOne(d.h.f, saw.back) // it is one slot
+		b.wakeAt(d.h.f)
 	}
 }
 

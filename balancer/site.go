@@ -61,7 +61,7 @@ func (h *holder) refit() {
 // setLoad says how many runs are there. Others' never count as so many that we would have less than a
 // quarter of the slots: else two balancers with the same servers could keep each other out. It wants the lock.
 func (h *holder) setLoad() {
-	h.Load = h.ours + min(h.others, h.Slots-max(1, h.Slots/4))
+	h.Load = h.ours + min(h.others, max(0, h.Slots-max(1, h.Slots/4)))
 }
 
 // setSlots says how many runs the site may have at once. Where the servers do not say it,

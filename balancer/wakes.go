@@ -10,7 +10,7 @@ import (
 type wakes []*fn
 
 func (w wakes) Len() int           { return len(w) }
-func (w wakes) Less(i, j int) bool { return w[i].wake.Before(w[j].wake) }
+func (w wakes) Less(i, j int) bool { return w[i].due.Before(w[j].due) }
 func (w wakes) Swap(i, j int) {
 	w[i], w[j] = w[j], w[i]
 	w[i].wakeIndex, w[j].wakeIndex = i, j
@@ -42,12 +42,15 @@ func (f *fn) wakeBefore(at time.Time) {
 
 // wakeAt carries out what was noted with wakeBefore since f was last served. It wants the lock.
 func (b *Balancer) wakeAt(f *fn) {
-	none := f.wake.IsZero() || f.queue.Len()+f.asking.Len() == 0
+	none, there := f.wake.IsZero() || f.queue.Len()+f.asking.Len() == 0, f.wakeIndex >= 0
+	if none && !there || !none && there && f.wake.Equal(f.due) {
+		return
+	}
+	f.due = f.wake
 	switch {
-	case none && f.wakeIndex >= 0:
-		heap.Remove(&b.wakes, f.wakeIndex)
 	case none:
-	case f.wakeIndex >= 0:
+		heap.Remove(&b.wakes, f.wakeIndex)
+	case there:
 		heap.Fix(&b.wakes, f.wakeIndex)
 	default:
 		heap.Push(&b.wakes, f)
@@ -92,13 +95,7 @@ func (b *Balancer) keepQueues() {
 		}
 		now := time.Now()
 		b.mu.Lock()
-		for len(b.wakes) > 0 && !b.wakes[0].wake.After(now) {
-			b.serve(b.wakes[0], now)
-		}
-		next := time.Time{}
-		if len(b.wakes) > 0 {
-			next = b.wakes[0].wake
-		}
+		next := b.serveDue(now)
 		if b.changes && now.Sub(last) >= roundGap {
 			b.changes = false
 			b.serveRound(now)
@@ -113,6 +110,22 @@ func (b *Balancer) keepQueues() {
 			timer.Reset(time.Until(next))
 		}
 	}
+}
+
+// serveDue serves those whose time has come, and returns when the next one's does. It wants the lock.
+func (b *Balancer) serveDue(now time.Time) (next time.Time) {
+	for len(b.wakes) > 0 {
+		f := b.wakes[0]
+		if f.due.After(now) {
+			return f.due
+		}
+		b.serve(f, now)
+		if f.wakeIndex >= 0 && !f.due.After(now) { // what would have us turn round for ever
+			f.wake = now.Add(roundGap)
+			b.wakeAt(f)
+		}
+	}
+	return time.Time{}
 }
 
 // serveRound serves all who wait, and lets others have the lock now and then. It wants the lock.
