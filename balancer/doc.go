@@ -9,13 +9,13 @@
 // placement does not find that fewer members are enough.
 //
 // Where a run goes is decided by package placement, which is pure. Here is what keeps its
-// words up to date and does what it says: host.go and report.go (what members report),
+// words up to date and does what it says: host.go, room.go and report.go (what members report),
 // site.go and start.go (what functions they have), tally.go (how many runs there are), learn.go
 // (what the runs showed). A run for which a slot is free passes request.go only. All others wait in
 // the queue of their function (queue.go), which is served when something changes (serve.go): a run or a
 // start ends, a member joins, leaves or reports more room, or the time has come that placement named
 // (wakes.go). Where namespaces want the same place, the one goes first that has had least (fair.go). When
-// there is nobody, noplace.go decides who waits and who is refused, and refusal.go says why.
+// there is nobody, noplace.go decides who waits and who is refused, and refusal.go and nobody.go say why.
 //
 // State has one owner: everything marked "guarded" belongs to Balancer.mu. The
 // mutex is never held during a call of a Host, during I/O, or while waiting, and
