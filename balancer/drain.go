@@ -3,6 +3,7 @@ package balancer
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/whiskaway/whiskaway/function"
 )
@@ -40,6 +41,10 @@ func (b *Balancer) awaitIdle(ctx context.Context) error {
 	}
 }
 
+// errClosing says when to come again: a balancer that is told to stop is started anew as a rule, and until
+// then its clients wait for it as for one that is away.
 func errClosing() error {
-	return function.Errorf(function.CodeDraining, "this balancer is about to end, and takes nothing new")
+	e := function.Errorf(function.CodeDraining, "this balancer is about to end, and takes nothing new")
+	e.RetryAfter = time.Second
+	return e
 }
