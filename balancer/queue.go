@@ -60,35 +60,6 @@ func (b *Balancer) enqueue(q *request, now time.Time) (*waiter, error) {
 	return w, nil
 }
 
-// mayWait says why a request may not wait, or nil. It wants the lock.
-func (b *Balancer) mayWait(q *request, now time.Time) error {
-	switch {
-	case !q.init && q.f.queue.Len() >= b.cfg.Queue:
-		full := function.Errorf(function.CodeNoCapacity, "%d runs of %s wait for a free server already, which is the limit", b.cfg.Queue, q.f.spec.FullName())
-		full.RetryAfter = q.f.outlook()
-		return full
-	case b.waiters >= b.cfg.Waiters:
-		busy := function.Errorf(function.CodeBusy, "%d runs wait for servers already, which is the limit", b.waiters)
-		busy.RetryAfter = time.Second
-		return busy
-	}
-	return nil
-}
-
-// outlook is in how long the function's queue will be shorter, roughly. It wants the lock.
-func (f *fn) outlook() time.Duration {
-	wait := time.Second
-	slots, usual := 0, time.Duration(0)
-	for _, s := range f.place.Sites {
-		slots += s.Slots
-		usual = max(usual, f.place.RunTime(s.Host))
-	}
-	if slots > 0 {
-		wait = time.Duration(f.queue.Len()) * usual / time.Duration(slots)
-	}
-	return min(max(wait, time.Second), time.Minute)
-}
-
 // dequeue takes a waiter out of its queue. It wants the lock.
 func (b *Balancer) dequeue(w *waiter) {
 	queue := &w.f.queue

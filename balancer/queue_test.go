@@ -15,7 +15,7 @@ import (
 // slotsAt has the fake report that it takes so many runs of the function at once.
 func (h *fakeHost) slotsAt(id function.ID, slots, running int) {
 	h.set(func() {
-		h.status.Functions = []function.FunctionStatus{{ID: id, Server: h.name, State: "ready", Slots: slots, Running: running, Usual: 1e9}}
+		h.status.Functions = []function.FunctionStatus{{ID: id, Server: h.name, State: "ready", Slots: slots, Running: running, Usual: 100_000}}
 	})
 }
 
@@ -112,6 +112,42 @@ func TestAlwaysTrue7WaitForASlotEnds(t *testing.T) {
 		wg.Wait()
 		if h.ran() != 1 {
 			t.Errorf("%d runs", h.ran())
+		}
+	})
+}
+
+// A run that cannot end within its time limit, because too many wait before it, is told so at once.
+func TestAlwaysTrue7ARunThatWouldWaitForTooLongIsRefusedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, h, id, claim, hold := oneSlot(t, Config{})
+		close(hold)
+		h.set(func() {
+			h.summary = func(string) *function.Summary {
+				time.Sleep(time.Second)
+				return &function.Summary{Outcome: function.OutcomeOK, Stations: []function.Station{{Name: "function", Micros: 1e6}, {Name: "server", Micros: 1e6}}}
+			}
+		})
+		mustRun(t, b, id, claim, "one tells how long they take")
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		codes := map[function.Code]int{}
+		for range 10 {
+			wg.Go(func() {
+				begin := time.Now()
+				short := act("1")
+				short.Timeout = 4500 * time.Millisecond
+				_, err := b.Run(t.Context(), id, claim, short, function.OutputFunc(discard))
+				if e := function.AsError(err); e != nil && (e.RetryAfter == 0 || time.Since(begin) != 0) {
+					t.Errorf("%+v after %v", e, time.Since(begin))
+				}
+				mu.Lock()
+				codes[function.CodeOf(err)]++
+				mu.Unlock()
+			})
+		}
+		wg.Wait()
+		if codes[""] < 4 || codes[function.CodeBusy] < 4 || codes[""]+codes[function.CodeBusy] != 10 {
+			t.Errorf("the answers: %v", codes)
 		}
 	})
 }
