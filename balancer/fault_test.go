@@ -217,6 +217,29 @@ func TestAFunctionShrinks(t *testing.T) {
 	})
 }
 
+// While a further server fails to start the function, it runs where it is ready.
+func TestAStartThatFailsElsewhereHoldsUpNobody(t *testing.T) {
+	b := open(t, Config{})
+	hosts := []*joined{join(t, b, newFake("a", 1)), join(t, b, newFake("c", 1))}
+	id, claim := lease(t, b, specOf("hello"))
+	good, bad := hosts[0], hosts[1]
+	if good.inited() == 0 {
+		good, bad = bad, good
+	}
+	bad.set(func() {
+		bad.initErr = func(context.Context) error { return function.Errorf(function.CodeBusy, "no room") }
+	})
+	good.set(func() { good.onRun = func(*function.Activation) { time.Sleep(5 * time.Millisecond) } })
+	var wg sync.WaitGroup
+	for range 40 {
+		wg.Go(func() { mustRun(t, b, id, claim, "1") })
+	}
+	wg.Wait()
+	if good.ran() != 40 {
+		t.Errorf("%d runs where it is ready", good.ran())
+	}
+}
+
 func TestRefusalSaysWhatIsFull(t *testing.T) {
 	b := open(t, Config{})
 	h := newFake("a", 1)

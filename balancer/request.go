@@ -98,11 +98,11 @@ func (b *Balancer) atOnce(q *request, now time.Time) (dispatch, bool) {
 		return dispatch{}, false
 	}
 	ask := placement.Request{Tried: q.tried, Waiting: 1}
-	dec := placement.Place(b.classOf(q.f).snapshot, &q.f.place, ask, now)
+	dec := placement.Place(b.snapshotFor(q.f, now), &q.f.place, ask, now)
 	if dec.Verdict != placement.Run {
 		return dispatch{}, false // serve asks again, with the queue
 	}
-	if dec.Start != nil && q.f.mayWiden(now) {
+	if dec.Start != nil {
 		b.start(q.f, dec.Start, now)
 	}
 	return b.reserve(q.f, dec.Site, now), true

@@ -118,12 +118,8 @@ func (b *Balancer) decide(w *waiter, now time.Time) placement.Decision {
 	f := w.f
 	for {
 		ask := placement.Request{Tried: w.tried, Waited: now.Sub(w.since), Waiting: max(1, f.queue.Len())}
-		dec := placement.Place(b.classOf(f).snapshot, &f.place, ask, now)
+		dec := placement.Place(b.snapshotFor(f, now), &f.place, ask, now)
 		if dec.Start == nil {
-			return dec
-		}
-		if !f.mayWiden(now) {
-			f.wakeBefore(f.widenAfter)
 			return dec
 		}
 		if !b.start(f, dec.Start, now) || dec.Verdict == placement.Run {
@@ -132,9 +128,22 @@ func (b *Balancer) decide(w *waiter, now time.Time) placement.Decision {
 	}
 }
 
-// mayWiden reports whether the function may be started somewhere though it is ready
-// elsewhere, or is so nowhere. It wants the lock.
-func (f *fn) mayWiden(now time.Time) bool { return !now.Before(f.widenAfter) || !f.ready() }
+// snapshotFor is where the function may run. After a start has failed it is for a while only where it
+// is ready, if it is so anywhere: nobody shall wait for a start that is not to be. It wants the lock.
+func (b *Balancer) snapshotFor(f *fn, now time.Time) placement.Snapshot {
+	all := b.classOf(f).snapshot
+	if !now.Before(f.widenAfter) || !f.ready() {
+		return all
+	}
+	f.wakeBefore(f.widenAfter)
+	var ready []*placement.Host
+	for _, s := range f.place.Sites {
+		if s.State != placement.Cold {
+			ready = append(ready, s.Host)
+		}
+	}
+	return placement.Snapshot{Hosts: ready}
+}
 
 // place gives a run its place. It wants the lock.
 func (b *Balancer) place(w *waiter, site *placement.Site, now time.Time) {
