@@ -104,10 +104,10 @@ func Open(cfg Config) (*Balancer, error) {
 // a Host that does not obey must not hold us for ever.
 const lastWait = 2 * time.Second
 
-// Close drains the balancer until ctx ends, then ends all Joins. Functions stay warm at the
+// Close retires the balancer until ctx ends, then ends all Joins. Functions stay warm at the
 // members until our leases there run out, so that a balancer that comes back finds them.
 func (b *Balancer) Close(ctx context.Context) error {
-	err := b.Drain(ctx)
+	err := b.Retire(ctx)
 	b.stop()
 	done := make(chan struct{})
 	go func() { // ends with the Joins

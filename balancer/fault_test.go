@@ -281,7 +281,7 @@ func TestRoomIsTakenWhereItIs(t *testing.T) {
 	}
 }
 
-func TestDrainRefusesWhatWaitsAndLetsRunsEnd(t *testing.T) {
+func TestRetireRefusesWhatWaitsAndLetsRunsEnd(t *testing.T) {
 	b, h, id, claim, hold := oneSlot(t, Config{})
 	var wg sync.WaitGroup
 	wg.Go(func() { mustRun(t, b, id, claim, "1") })
@@ -292,7 +292,7 @@ func TestDrainRefusesWhatWaitsAndLetsRunsEnd(t *testing.T) {
 	})
 	waitFor(t, "the second to wait", func() bool { return b.waiting() == 1 })
 	drained := make(chan error, 1)
-	go func() { drained <- b.Drain(context.Background()) }()
+	go func() { drained <- b.Retire(context.Background()) }()
 	waitFor(t, "the second to be refused", func() bool { return b.waiting() == 0 })
 	_, err := run(t, b, id, claim, "3")
 	wantCode(t, err, function.CodeDraining)
@@ -311,7 +311,7 @@ func TestDrainRefusesWhatWaitsAndLetsRunsEnd(t *testing.T) {
 	}
 	short, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := b.Drain(short); err != nil {
+	if err := b.Retire(short); err != nil {
 		t.Errorf("nothing runs any more, but: %v", err)
 	}
 }

@@ -80,7 +80,7 @@ func (c *balancerCommand) run(ctx context.Context, out io.Writer) error {
 	if err := servePprof(g, working, c.pprof); err != nil {
 		return err
 	}
-	serving := drainFirst(ctx, working, hurry, g, c.drain, bal.Drain)
+	serving := drainFirst(ctx, working, hurry, g, c.drain, bal.Retire)
 	g.Go(func() error { return face.serve(serving, handler) })
 	fmt.Fprintf(out, `balancer listening on %[1]s
 tokens in %[2]s

@@ -8,9 +8,9 @@ import (
 	"github.com/whiskaway/whiskaway/function"
 )
 
-// Drain takes nothing new from now on, refuses what waits, and waits for the runs in flight
+// Retire takes nothing new from now on, refuses what waits, and waits for the runs in flight
 // until ctx ends. Members stay connected. A start under way goes on at its member.
-func (b *Balancer) Drain(ctx context.Context) error {
+func (b *Balancer) Retire(ctx context.Context) error {
 	b.mu.Lock()
 	if !b.closing {
 		b.closing = true
@@ -36,7 +36,7 @@ func (b *Balancer) awaitIdle(ctx context.Context) error {
 		select {
 		case <-idle:
 		case <-ctx.Done():
-			return fmt.Errorf("draining the balancer: %d runs were still in flight: %w", n, ctx.Err())
+			return fmt.Errorf("ending the balancer: %d runs were still in flight: %w", n, ctx.Err())
 		}
 	}
 }
