@@ -22,7 +22,8 @@ type Config struct {
 	SpecLimit         int           // functions remembered; 100,000
 	LabelGrace        time.Duration // how long runs wait for servers that were just there; 30 s
 	InFlightPerMember int           // runs at one member at a time; 10,000
-	Waiters           int           // runs and starts that wait for a server at a time; 10,000
+	Queue             int           // runs of one function that wait for a free server; 1,000
+	Waiters           int           // runs and Inits that wait for a server at a time, of all functions; 10,000
 	Log               *slog.Logger  // discarded when nil
 }
 
@@ -31,6 +32,7 @@ func (c Config) withDefaults() Config {
 	c.SpecLimit = cmp.Or(c.SpecLimit, 100_000)
 	c.LabelGrace = cmp.Or(c.LabelGrace, 30*time.Second)
 	c.InFlightPerMember = cmp.Or(c.InFlightPerMember, 10_000)
+	c.Queue = cmp.Or(c.Queue, 1000)
 	c.Waiters = cmp.Or(c.Waiters, 10_000)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -46,7 +48,9 @@ type Balancer struct {
 
 	ctx  context.Context // ends when the balancer closes
 	stop context.CancelFunc
-	wg   sync.WaitGroup // Joins, and the keeper of offers.json
+	wg   sync.WaitGroup // Joins, and the keepers of offers.json and of the queues
+	// kicks wakes keepQueues; it has room for one.
+	kicks chan struct{}
 
 	mu        sync.Mutex // guards everything below, and all that is marked "guarded"
 	closing   bool
@@ -56,6 +60,13 @@ type Balancer struct {
 	classes   map[string]*class
 	epoch     int                  // counts the changes of what members offer
 	gone      map[string]goneOffer // by member
+	kept      map[string]kept      // by member that has left
+	tenants   map[string]*tenant   // by namespace
+	hungry    map[*tenant]struct{} // those with somebody in a queue
+	virtual   time.Duration        // see charge
+	turns     int                  // how often a tenant has begun to wait
+	wakes     wakes
+	changes   bool // all who wait may find a place
 	waiters   int
 	inFlight  int
 	idle      signal // inFlight became 0
@@ -79,11 +90,13 @@ func Open(cfg Config) (*Balancer, error) {
 	b := &Balancer{
 		cfg: cfg, log: cfg.Log, code: code,
 		members: map[string]*member{}, functions: map[function.ID]*fn{},
-		recent: list.New(), classes: map[string]*class{},
+		recent: list.New(), classes: map[string]*class{}, kept: map[string]kept{},
+		tenants: map[string]*tenant{}, hungry: map[*tenant]struct{}{}, kicks: make(chan struct{}, 1),
 	}
 	b.gone = b.loadOffers(time.Now())
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	b.wg.Go(b.keepOffers)
+	b.wg.Go(b.keepQueues)
 	return b, nil
 }
 
@@ -91,14 +104,10 @@ func Open(cfg Config) (*Balancer, error) {
 // a Host that does not obey must not hold us for ever.
 const lastWait = 2 * time.Second
 
-// Close takes nothing new, waits for the runs in flight until ctx ends, then
-// ends all Joins. Functions stay warm at the members until our leases there run
-// out, so that a balancer that comes back finds them.
+// Close retires the balancer until ctx ends, then ends all Joins. Functions stay warm at the
+// members until our leases there run out, so that a balancer that comes back finds them.
 func (b *Balancer) Close(ctx context.Context) error {
-	b.mu.Lock()
-	b.closing = true
-	b.mu.Unlock()
-	err := b.awaitIdle(ctx)
+	err := b.Retire(ctx)
 	b.stop()
 	done := make(chan struct{})
 	go func() { // ends with the Joins
@@ -110,22 +119,6 @@ func (b *Balancer) Close(ctx context.Context) error {
 		return err
 	case <-time.After(lastWait):
 		return fmt.Errorf("closing the balancer: members did not leave in time")
-	}
-}
-
-func (b *Balancer) awaitIdle(ctx context.Context) error {
-	for {
-		b.mu.Lock()
-		n, idle := b.inFlight, b.idle.wait()
-		b.mu.Unlock()
-		if n == 0 {
-			return nil
-		}
-		select {
-		case <-idle:
-		case <-ctx.Done():
-			return fmt.Errorf("closing the balancer: %d runs were still in flight: %w", n, ctx.Err())
-		}
 	}
 }
 
@@ -148,8 +141,4 @@ func (b *Balancer) open() error {
 		return errClosing()
 	}
 	return nil
-}
-
-func errClosing() error {
-	return function.Errorf(function.CodeDraining, "this balancer is about to end")
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/whiskaway/whiskaway/function"
 )
@@ -67,28 +66,36 @@ func BenchmarkRunParallel(b *testing.B) {
 	})
 }
 
-// 500 servers: one of ten holds the function; warm is the common case, widening
-// looks at all of them.
-func BenchmarkPlace(b *testing.B) {
-	for _, name := range []string{"warm", "saturated", "cold"} {
-		b.Run(name, func(b *testing.B) {
-			var rows []row
-			for i := range 500 {
-				r := row{name: fmt.Sprint("s", i), other: i % 7}
-				if i%10 == 0 && name != "cold" {
-					r.holds = "ready"
-				}
-				if name == "saturated" {
-					r.inFlight = 4
-				}
-				rows = append(rows, r)
-			}
-			id := specOf("hello").ID()
-			s, d := picture(&fn{id: id, seed: seedOf(string(id[:]))}, rows)
-			b.ReportAllocs()
-			for b.Loop() {
-				place(s, d, time.Time{})
-			}
-		})
+// One server of 500 has the function and is busy; the others have no room. 64 callers share its slots.
+func BenchmarkRunQueued(b *testing.B) {
+	bal := open(b, Config{})
+	for i := range 500 {
+		h := newFake(fmt.Sprint("s", i), 16)
+		if i > 0 {
+			h.status.Servers[0].Memory = function.Memory{Budget: 1 << 30, Room: 1}
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			bal.Join(ctx, Member{ID: h.name, Host: nullHost{h}})
+		}()
+		b.Cleanup(func() { cancel(); <-done })
 	}
+	waitFor(b, "all members", func() bool { return len(bal.Status().Servers) == 500 })
+	spec := specOf("hello")
+	spec.Require.Workers = 2
+	id, claim := lease(b, bal, spec)
+	out := function.OutputFunc(discard)
+	b.SetParallelism(32)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		a := act("{}")
+		for pb.Next() {
+			if _, err := bal.Run(b.Context(), id, claim, a, out); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
 }

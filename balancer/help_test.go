@@ -35,9 +35,15 @@ func checkReleased(t testing.TB, b *Balancer) {
 	if b.inFlight != 0 || b.waiters != 0 {
 		t.Errorf("%d runs in flight and %d waiters after the end", b.inFlight, b.waiters)
 	}
+	if len(b.hungry) != 0 || len(b.wakes) != 0 {
+		t.Errorf("%d tenants and %d functions wait after the end", len(b.hungry), len(b.wakes))
+	}
 	for _, f := range b.functions {
 		for _, h := range f.holders {
-			t.Errorf("%s is still held at %s after the end, %d in flight", f.spec.FullName(), h.m.Name, h.inFlight)
+			t.Errorf("%s is still held at %s after the end, %d in flight", f.spec.FullName(), h.m.Name, h.ours)
+		}
+		if f.queue.Len()+f.asking.Len() != 0 || f.turn != nil || f.wakeIndex >= 0 {
+			t.Errorf("%s: %d runs and %d Inits wait after the end", f.spec.FullName(), f.queue.Len(), f.asking.Len())
 		}
 		if f.inits != 0 {
 			t.Errorf("%s: %d Inits in progress after the end", f.spec.FullName(), f.inits)
@@ -98,4 +104,11 @@ func wantCode(t testing.TB, err error, code function.Code) {
 	if function.CodeOf(err) != code {
 		t.Fatalf("the error is %q (%v), want %q", function.CodeOf(err), err, code)
 	}
+}
+
+// waiting is how many runs and Inits wait.
+func (b *Balancer) waiting() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.waiters
 }

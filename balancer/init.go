@@ -28,12 +28,7 @@ func (b *Balancer) Init(ctx context.Context, spec function.Spec, lease function.
 		return function.ID{}, err
 	}
 	q := request{f: f, init: true, begin: time.Now()}
-	for {
-		err = b.tryInit(ctx, &q)
-		if err == nil || ctx.Err() != nil || !elsewhere(err) || q.over {
-			break
-		}
-	}
+	_, err = b.dispatch(ctx, &q)
 	b.endInit(f, lease, err, ctx.Err() != nil)
 	if err != nil {
 		return function.ID{}, err
@@ -54,20 +49,6 @@ func (b *Balancer) awaitCode(ctx context.Context, spec function.Spec) error {
 	return err
 }
 
-// tryInit is one try to have the function somewhere.
-func (b *Balancer) tryInit(ctx context.Context, q *request) error {
-	d, err := b.dispatch(ctx, q)
-	if err != nil {
-		q.over = true
-		return err
-	}
-	if err := b.awaitStart(ctx, q, d); err != nil {
-		q.refused(d.m, named(d.m, err))
-		return err
-	}
-	return nil
-}
-
 // beginInit grants the lease already, so that a start which outlives the
 // caller's patience has somebody to belong to.
 func (b *Balancer) beginInit(spec function.Spec, lease function.Lease) (*fn, error) {
@@ -85,7 +66,7 @@ func (b *Balancer) beginInit(spec function.Spec, lease function.Lease) (*fn, err
 		return nil, err
 	}
 	f.inits++
-	b.recent.MoveToFront(f.place)
+	b.recent.MoveToFront(f.recent)
 	return f, nil
 }
 
@@ -122,7 +103,7 @@ func (b *Balancer) Renew(_ context.Context, id function.ID, claim function.Claim
 	if f == nil || !f.leased(claim, now) {
 		return errUnknown()
 	}
-	b.recent.MoveToFront(f.place)
+	b.recent.MoveToFront(f.recent)
 	return f.lease(claim.Lease, leaseEnd(now, ttl), now)
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/whiskaway/whiskaway/balancer/placement"
 	"github.com/whiskaway/whiskaway/function"
 )
 
@@ -46,16 +47,16 @@ func (b *Balancer) chores(m *member, now time.Time) (due []chore, next time.Time
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, h := range m.holders {
-		if h.start != nil {
+		if h.State != placement.Ready {
 			continue // finish wakes us
 		}
 		check := h.renewAt
 		switch live := h.f.live(now); {
-		case !live && h.inFlight > 0:
+		case !live && h.ours > 0:
 			check = now.Add(busyRecheck)
-		case !live:
-			b.drop(h)
+		case !live || h.spare(now):
 			due = append(due, chore{h: h, lease: h.lease, stop: true})
+			h.cool()
 			continue
 		case !now.Before(h.renewAt):
 			h.renewAt = now.Add(leaseTTL / 3)
@@ -72,6 +73,16 @@ func (b *Balancer) chores(m *member, now time.Time) (due []chore, next time.Time
 	return due, next
 }
 
+// spare reports whether placement can do without the function there. It is asked when the lease is due.
+func (h *holder) spare(now time.Time) bool {
+	return !now.Before(h.renewAt) && h.ours == 0 && placement.Spare(&h.f.place, now) == &h.Site
+}
+
+// callContext is for one short call to a member.
+func callContext(m *member) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(m.ctx, callLimit)
+}
+
 func (b *Balancer) doChores(m *member, chores []chore) {
 	var calls errgroup.Group
 	calls.SetLimit(callsAtOnce)
@@ -85,7 +96,7 @@ func (b *Balancer) doChores(m *member, chores []chore) {
 }
 
 func (b *Balancer) doChore(m *member, c chore) {
-	ctx, cancel := context.WithTimeout(m.ctx, callLimit)
+	ctx, cancel := callContext(m)
 	defer cancel()
 	claim := function.Claim{Lease: c.lease, Namespace: c.h.f.spec.Namespace}
 	if c.stop {
@@ -104,11 +115,12 @@ func (b *Balancer) doChore(m *member, c chore) {
 func (b *Balancer) notRenewed(c chore, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if c.h.lease != c.lease || c.h.start != nil {
+	if c.h.lease != c.lease || c.h.State != placement.Ready {
 		return // started anew meanwhile
 	}
 	if function.CodeOf(err) == function.CodeUnknownFunction {
-		b.drop(c.h)
+		c.h.cool()
+		b.serve(c.h.f, time.Now())
 		return
 	}
 	c.h.renewAt = time.Now().Add(renewRetry)

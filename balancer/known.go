@@ -5,16 +5,20 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/whiskaway/whiskaway/balancer/placement"
 	"github.com/whiskaway/whiskaway/function"
 )
 
 // An fn is a function that a client has asked for. All of it is guarded, except
-// what never changes: id, seed, spec and key.
+// what never changes: id, spec, key and tenant.
 type fn struct {
-	id   function.ID
-	seed uint64 // of its ID, see order
-	spec function.Spec
-	key  string // of its class
+	id     function.ID
+	spec   function.Spec
+	key    string // of its class
+	tenant *tenant
+
+	place   placement.Function // what placement knows of it
+	holders []*holder          // all its sites, also those that placement does not see
 
 	class *class
 	epoch int // the Balancer's, when class was made
@@ -23,9 +27,16 @@ type fn struct {
 	leaseEnd   time.Time            // the latest of them
 	graceEnd   time.Time            // a finished start keeps the function until then
 	inits      int                  // Inits in progress
-	holders    []*holder
-	widenAfter time.Time // no further server before; a start failed
-	place      *list.Element
+	widenAfter time.Time            // no further server before; a start failed
+	recent     *list.Element        // in the Balancer's list
+
+	queue     list.List     // of *waiter: runs, the oldest first
+	asking    list.List     // of *waiter: Inits
+	asked     int           // how long queue was when placement last let it wait for a slot; 0: it did not
+	turn      *list.Element // in its tenant's list; nil: nobody waits
+	wake      time.Time     // see wakeBefore
+	due       time.Time     // wake, as the heap knows it
+	wakeIndex int           // in the Balancer's wakes; -1: not there
 }
 
 // maxLeases bounds the clients of one function.
@@ -48,10 +59,11 @@ func (b *Balancer) known(spec function.Spec, now time.Time) (*fn, error) {
 		return nil, busy
 	}
 	f := &fn{
-		id: id, seed: binary.LittleEndian.Uint64(id[:8]), spec: spec, key: classKey(spec.Kind, spec.Require.Labels),
-		epoch: -1, leases: map[string]time.Time{},
+		id: id, spec: spec, key: classKey(spec.Kind, spec.Require.Labels), tenant: b.tenantOf(spec.Namespace),
+		epoch: -1, leases: map[string]time.Time{}, wakeIndex: -1,
+		place: placement.Function{Seed: binary.LittleEndian.Uint64(id[:8])},
 	}
-	f.place = b.recent.PushFront(f)
+	f.recent = b.recent.PushFront(f)
 	b.functions[id] = f
 	return f, nil
 }
@@ -61,14 +73,25 @@ func (b *Balancer) forgetOne(now time.Time) bool {
 	e := b.recent.Back()
 	for i := 0; i < forgetTries && e != nil; i++ {
 		f := e.Value.(*fn)
-		if len(f.holders) == 0 && !f.live(now) {
-			b.recent.Remove(e)
-			delete(b.functions, f.id)
+		if !f.held() && !f.live(now) && f.turn == nil {
+			b.forgetFn(f)
 			return true
 		}
 		e = e.Prev()
 	}
 	return false
+}
+
+// forgetFn forgets a function that no member has. It wants the lock.
+func (b *Balancer) forgetFn(f *fn) {
+	b.recent.Remove(f.recent)
+	delete(b.functions, f.id)
+	for len(f.holders) > 0 {
+		f.holders[0].forget()
+	}
+	if f.tenant.functions--; f.tenant.functions == 0 {
+		delete(b.tenants, f.tenant.namespace)
+	}
 }
 
 // live reports whether members should keep the function.

@@ -175,7 +175,7 @@ func TestSpecsAreBounded(t *testing.T) {
 	waitFor(t, "the first to be stopped", func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		return len(b.functions[id].holders) == 0
+		return !b.functions[id].held()
 	})
 	lease(t, b, three)
 	if n := len(b.functions); n != 2 {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/whiskaway/whiskaway/balancer/placement"
 	"github.com/whiskaway/whiskaway/function"
 )
 
@@ -21,7 +22,6 @@ type Member struct {
 // A member is one membership: from Join to its end.
 type member struct {
 	Member
-	seed  uint64 // of its ID, see order
 	ctx   context.Context
 	leave context.CancelCauseFunc
 	untie func() bool    // from the balancer's context
@@ -29,13 +29,17 @@ type member struct {
 	kick  chan struct{}  // wakes the keeper
 
 	// Guarded:
+	tally    // of all runs there
 	since    time.Time
 	reports  int // how many came
 	gone     bool
 	status   function.Status // the last report; never changed after it came
-	warm     map[function.ID]bool
+	host     *placement.Host // what placement knows of it
+	rooms    []placement.Room
 	holders  map[function.ID]*holder
-	inFlight int // our runs there
+	failures int       // since it last worked
+	failedAt time.Time // the last of them
+	triedAt  time.Time // see awaitAside
 }
 
 // silentAfter is how many StatusIntervals without a report make a member dead.
@@ -68,6 +72,7 @@ func (b *Balancer) Join(ctx context.Context, who Member) error {
 	b.log.Info("member joins", "id", m.ID, "name", m.Name)
 	m.work.Go(func() { b.keep(m) })
 	m.work.Go(func() { b.listenFor(m) })
+	m.work.Go(func() { b.meet(m) })
 	err = m.Host.Watch(m.ctx, func(st function.Status) error { return b.reported(m, st) })
 	if cause := context.Cause(m.ctx); cause != nil {
 		err = cause
@@ -83,7 +88,7 @@ func (b *Balancer) Join(ctx context.Context, who Member) error {
 
 // admit makes the membership, and ends an older one with the same ID.
 func (b *Balancer) admit(ctx context.Context, who Member) (*member, error) {
-	m := &member{Member: who, since: time.Now(), seed: seedOf(who.ID), kick: make(chan struct{}, 1), holders: map[function.ID]*holder{}}
+	m := &member{Member: who, since: time.Now(), kick: make(chan struct{}, 1), holders: map[function.ID]*holder{}}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closing {
@@ -92,6 +97,7 @@ func (b *Balancer) admit(ctx context.Context, who Member) (*member, error) {
 	if old := b.members[who.ID]; old != nil {
 		b.remove(old, errReplaced)
 	}
+	m.host = b.hostOf(who.ID)
 	m.ctx, m.leave = context.WithCancelCause(ctx)
 	m.untie = context.AfterFunc(b.ctx, func() { m.leave(errClosed) })
 	b.members[who.ID] = m
@@ -113,37 +119,12 @@ func (b *Balancer) remove(m *member, why error) {
 	}
 	m.gone = true
 	m.leave(why)
+	b.keepHost(m, time.Now())
 	for _, h := range m.holders {
-		b.drop(h)
+		h.forget()
 	}
 	delete(b.members, m.ID)
 	b.offersChanged(m, m.status.Servers)
-}
-
-// reported takes over a status report.
-func (b *Balancer) reported(m *member, st function.Status) error {
-	warm := map[function.ID]bool{}
-	for _, f := range st.Functions {
-		if f.State == "ready" {
-			warm[f.ID] = true
-		}
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if m.gone {
-		return context.Cause(m.ctx)
-	}
-	before := m.status.Servers
-	m.reports++
-	m.status, m.warm = st, warm
-	if m.reports == 1 || !sameOffer(before, st.Servers) {
-		b.offersChanged(m, before)
-	}
-	if m.reports == 1 {
-		b.adopt(m)
-	}
-	b.changed.fire()
-	return nil
 }
 
 // adoptLimit bounds how many functions are taken up at once when a member comes
@@ -152,15 +133,14 @@ const adoptLimit = 256
 
 // adopt takes leases on what a member that comes (back) holds warm, so that a
 // broken connection costs no warm function. It wants the lock.
-func (b *Balancer) adopt(m *member) {
-	now, n := time.Now(), 0
-	for id := range m.warm {
-		f := b.functions[id]
-		if f == nil || !f.live(now) || n == adoptLimit {
+func (b *Balancer) adopt(m *member, now time.Time) {
+	n := 0
+	for _, s := range m.status.Functions {
+		f := b.functions[s.ID]
+		if s.State != "ready" || f == nil || !f.live(now) || n == adoptLimit {
 			continue
 		}
-		if fit, ok := fit(m, f.spec.Kind, f.spec.Require.Labels); ok {
-			b.start(f, fit)
+		if b.start(f, m.host, now) {
 			n++
 		}
 	}
@@ -185,6 +165,7 @@ func (b *Balancer) offersChanged(m *member, before []function.ServerStatus) {
 	}
 	b.offers.fire()
 	b.changed.fire()
+	b.lookAgain()
 }
 
 // listenFor ends the membership when no report comes any more. It counts ticks

@@ -1,135 +1,126 @@
 package balancer
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/whiskaway/whiskaway/balancer/placement"
 	"github.com/whiskaway/whiskaway/function"
 )
 
 // A refusal is what is there, at the moment when nobody could run a function.
-type refusal struct{ servers [][]function.ServerStatus }
+type refusal struct {
+	servers    [][]function.ServerStatus // when none fits
+	hindrances []hindrance               // of those that fit
+	retryAfter time.Duration
+}
+
+// A hindrance is why one member that fits does not run a function now.
+type hindrance struct {
+	host     *placement.Host
+	name     string
+	why      obstacle
+	wait     time.Duration // setAside: for how long
+	failures int           // setAside: after so many
+}
 
 // refusal wants the lock. Its text is made later, without it.
-func (b *Balancer) refusal() *refusal {
-	r := &refusal{}
-	for _, m := range b.members {
-		r.servers = append(r.servers, m.status.Servers)
+func (b *Balancer) refusal(f *fn, now time.Time) *refusal {
+	r := &refusal{retryAfter: f.outlook()}
+	c := b.classOf(f)
+	for _, host := range c.snapshot.Hosts {
+		m := c.fitting[host].m
+		h := hindrance{host: host, name: m.Name, why: obstacleAt(f, host, now), failures: m.failures}
+		if h.why == setAside {
+			h.wait = max(0, host.Breaker.RetryAt().Sub(now))
+		}
+		r.hindrances = append(r.hindrances, h)
+	}
+	if len(r.hindrances) == 0 {
+		for _, m := range b.members {
+			r.servers = append(r.servers, m.status.Servers)
+		}
 	}
 	return r
 }
 
+// tried notes that a member has refused the run.
+func (r *refusal) tried(host *placement.Host) {
+	for i := range r.hindrances {
+		if r.hindrances[i].host == host {
+			r.hindrances[i].why = hasTried
+		}
+	}
+}
+
 func (r *refusal) error(spec function.Spec) error {
-	return function.Errorf(function.CodeNoCapacity, "%s", whyNobody(slices.Concat(r.servers...), spec))
+	if len(r.hindrances) == 0 {
+		return function.Errorf(function.CodeNoCapacity, "%s", whyNobody(slices.Concat(r.servers...), spec))
+	}
+	e := function.Errorf(function.CodeNoCapacity, "%s cannot run now: %s", spec.FullName(), whyNotNow(r.hindrances, spec))
+	e.RetryAfter = r.retryAfter
+	return e
 }
 
-// whyNobody says which condition keeps all servers from running a function.
-func whyNobody(servers []function.ServerStatus, spec function.Spec) string {
-	labels := spec.Require.Labels
-	if len(servers) == 0 {
-		return "no server is connected; start one with: whiskaway server --balancer URL --token TOKEN" + labelFlags(labels)
+// late is the refusal of a run whose time was over while it waited.
+func (r *refusal) late(spec function.Spec) error {
+	if len(r.hindrances) == 0 {
+		return function.Errorf(function.CodeTimeout, "the time limit was over while %s waited for a server %s to come back", spec.FullName(), wanted(spec))
 	}
-	var labelled, able, draining int
-	for _, s := range servers {
-		if hasLabels(s, labels) {
-			labelled++
+	code := function.CodeNoCapacity
+	if slices.ContainsFunc(r.hindrances, func(h hindrance) bool { return h.why == starting }) {
+		code = function.CodeTimeout
+	}
+	e := function.Errorf(code, "the time limit was over while %s waited: %s", spec.FullName(), whyNotNow(r.hindrances, spec))
+	e.RetryAfter = r.retryAfter
+	return e
+}
+
+// namesInGroup bounds how many servers an error names for each reason.
+const namesInGroup = 5
+
+// whyNotNow says which condition keeps which of the servers that fit from a run.
+func whyNotNow(all []hindrance, spec function.Spec) string {
+	var groups [obstacles][]string
+	for _, h := range all {
+		name := h.name
+		if h.why == setAside {
+			name += fmt.Sprintf(" for %v after %d %s", max(h.wait.Round(time.Second), time.Second), h.failures, plural(h.failures, "failure"))
 		}
-		if serves(s, spec.Kind, labels) {
-			able++
-			if s.Draining {
-				draining++
-			}
-		}
+		groups[h.why] = append(groups[h.why], name)
 	}
-	switch {
-	case labelled == 0:
-		return fmt.Sprintf("no connected server has %s; the labels there are: %s", quoted(labels), census(servers, labelsOf))
-	case able == 0 && len(labels) > 0:
-		return fmt.Sprintf("no connected server with %s runs the kind %q; the kinds there are: %s", quoted(labels), spec.Kind, census(withLabels(servers, labels), kindsOf))
-	case able == 0:
-		return fmt.Sprintf("no connected server runs the kind %q; the kinds there are: %s", spec.Kind, census(servers, kindsOf))
-	case draining == able:
-		return fmt.Sprintf("every connected server %s is draining: it takes nothing new", wanted(spec))
-	}
-	return fmt.Sprintf("a server %s has just come; try again", wanted(spec))
-}
-
-func labelFlags(labels []string) string {
-	var flags strings.Builder
-	for _, l := range labels {
-		flags.WriteString(" --label " + l)
-	}
-	return flags.String()
-}
-
-// wanted says what a server needs for spec: `with the label "gpu" and the kind "python:3"`.
-func wanted(spec function.Spec) string {
-	kind := fmt.Sprintf("the kind %q", spec.Kind)
-	if len(spec.Require.Labels) == 0 {
-		return "with " + kind
-	}
-	return "with " + quoted(spec.Require.Labels) + " and " + kind
-}
-
-func quoted(labels []string) string {
-	if len(labels) == 1 {
-		return fmt.Sprintf("the label %q", labels[0])
-	}
-	texts := make([]string, len(labels))
-	for i, l := range labels {
-		texts[i] = fmt.Sprintf("%q", l)
-	}
-	return "all of the labels " + strings.Join(texts, ", ")
-}
-
-func labelsOf(s function.ServerStatus) []string { return s.Labels }
-
-func kindsOf(s function.ServerStatus) []string {
-	names := make([]string, len(s.Kinds))
-	for i, k := range s.Kinds {
-		names[i] = k.Name
-	}
-	return names
-}
-
-func withLabels(servers []function.ServerStatus, labels []string) []function.ServerStatus {
-	return slices.DeleteFunc(slices.Clone(servers), func(s function.ServerStatus) bool { return !hasLabels(s, labels) })
-}
-
-// censusLimit bounds how many names an error lists.
-const censusLimit = 30
-
-// census counts the servers for each name: "llm (1 server), amd64 (2 servers)".
-// The rare ones tell most, so they come first.
-func census(servers []function.ServerStatus, namesOf func(function.ServerStatus) []string) string {
-	count := map[string]int{}
-	for _, s := range servers {
-		for _, name := range namesOf(s) {
-			count[name]++
-		}
-	}
-	if len(count) == 0 {
-		return "none"
-	}
-	names := slices.SortedFunc(maps.Keys(count), func(a, b string) int {
-		return cmp.Or(cmp.Compare(count[a], count[b]), cmp.Compare(a, b))
-	})
 	var texts []string
-	for _, name := range names[:min(len(names), censusLimit)] {
-		texts = append(texts, fmt.Sprintf("%s (%d %s)", name, count[name], plural(count[name], "server")))
+	for why, names := range groups {
+		if len(names) > 0 {
+			texts = append(texts, fmt.Sprintf("%d %s (%s)", len(names), obstacle(why), shortened(names)))
+		}
 	}
-	if more := len(names) - censusLimit; more > 0 {
-		texts = append(texts, fmt.Sprintf("and %d more", more))
-	}
-	return strings.Join(texts, ", ")
+	return fmt.Sprintf("of the %d %s %s, %s", len(all), plural(len(all), "server"), wanted(spec), strings.Join(texts, ", "))
 }
 
-func plural(n int, word string) string {
-	if n == 1 {
-		return word
+// String completes "2 ...".
+func (o obstacle) String() string {
+	return [...]string{
+		none:        "may run it any moment",
+		smallMemory: "would not have the memory for one worker even if it were all free",
+		smallGPU:    "would not have the GPUs for one worker even if they were all free",
+		setAside:    "set aside",
+		full:        "may have no more runs in flight",
+		busy:        "busy",
+		starting:    "starting it",
+		noMemory:    "without free memory",
+		noGPU:       "without a free GPU",
+		hasTried:    "refused it",
+	}[o]
+}
+
+func shortened(names []string) string {
+	slices.Sort(names)
+	text := strings.Join(names[:min(len(names), namesInGroup)], ", ")
+	if more := len(names) - namesInGroup; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
 	}
-	return word + "s"
+	return text
 }

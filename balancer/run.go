@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/whiskaway/whiskaway/balancer/placement"
 	"github.com/whiskaway/whiskaway/function"
 )
 
@@ -18,65 +19,55 @@ func (b *Balancer) Run(ctx context.Context, id function.ID, claim function.Claim
 	for {
 		d, err := b.dispatch(ctx, &q)
 		if err != nil {
-			return function.Summary{}, err
-		}
-		sum, err := b.runAt(ctx, &q, d, act, out)
-		b.release(d)
-		if err == nil {
-			return passOn(sum, &q, d.m), nil
-		}
-		if ctx.Err() != nil || !elsewhere(err) {
 			return function.Summary{}, forClient(err)
 		}
-		q.refused(d.m, named(d.m, err))
+		saw := runOnce(ctx, &q, d, act, out)
+		b.release(d, saw)
+		if saw.err == nil {
+			return passOn(saw.sum, &q, d.m, saw.back), nil
+		}
+		if ctx.Err() != nil || !elsewhere(saw.err) {
+			return function.Summary{}, forClient(saw.err)
+		}
+		if function.CodeOf(saw.err) == function.CodeUnknownFunction && b.revive(&q, d) {
+			continue
+		}
+		q.refused(d.m, named(d.m, saw.err))
 	}
 }
 
-// runAt runs at the reserved place. When the member does not know the function
-// any more, it is started there again, once.
-func (b *Balancer) runAt(ctx context.Context, q *request, d dispatch, act *function.Activation, out function.Output) (function.Summary, error) {
-	sum, err := b.runOnce(ctx, q, d, act, out)
-	if function.CodeOf(err) != function.CodeUnknownFunction {
-		return sum, err
-	}
-	again, ok := b.again(d)
-	if !ok {
-		return sum, err
-	}
-	return b.runOnce(ctx, q, again, act, out)
-}
-
-func (b *Balancer) runOnce(ctx context.Context, q *request, d dispatch, act *function.Activation, out function.Output) (function.Summary, error) {
-	if err := b.awaitStart(ctx, q, d); err != nil {
-		return function.Summary{}, err
-	}
+// runOnce runs at the reserved place.
+func runOnce(ctx context.Context, q *request, d dispatch, act *function.Activation, out function.Output) (saw sight) {
+	saw.sent = q.now()
 	if q.waited && act.Timeout > 0 {
 		left := *act
-		if left.Timeout = time.Until(q.deadline); left.Timeout <= 0 {
-			return function.Summary{}, function.AsError(context.DeadlineExceeded)
+		if left.Timeout = q.deadline.Sub(saw.sent); left.Timeout <= 0 {
+			return sight{back: saw.sent, err: function.AsError(context.DeadlineExceeded), unused: true}
 		}
 		act = &left
 	}
-	return d.m.Host.Run(ctx, q.f.id, function.Claim{Lease: d.lease, Namespace: q.f.spec.Namespace}, act, out)
+	saw.sum, saw.err = d.m.Host.Run(ctx, q.f.id, function.Claim{Lease: d.lease, Namespace: q.f.spec.Namespace}, act, out)
+	saw.back = time.Now()
+	return saw
 }
 
-// again starts the function once more at a member that has forgotten it, or
-// joins the start of whoever noticed first. The reservation stays.
-func (b *Balancer) again(d dispatch) (dispatch, bool) {
+// revive has the function started once more at a member that has forgotten it, unless
+// whoever noticed first has seen to that. The run waits for it, once.
+func (b *Balancer) revive(q *request, d dispatch) bool {
+	if q.revived {
+		return false
+	}
+	q.revived, q.waited, q.cold = true, true, true
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if d.m.gone || d.m.holders[d.h.f.id] != d.h {
-		return d, false
+	if h := d.h; !d.m.gone && h.State == placement.Ready && h.lease == d.lease {
+		b.begin(h, time.Now())
 	}
-	if d.h.lease == d.lease && d.h.start == nil {
-		b.begin(d.h)
-	}
-	d.lease, d.start = d.h.lease, d.h.start
-	return d, true
+	return true
 }
 
 // passOn adds to the summary what the balancer knows.
-func passOn(sum function.Summary, q *request, m *member) function.Summary {
+func passOn(sum function.Summary, q *request, m *member, now time.Time) function.Summary {
 	if q.cold {
 		sum.Cold = true
 	}
@@ -86,7 +77,7 @@ func passOn(sum function.Summary, q *request, m *member) function.Summary {
 	if sum.Server == "" {
 		sum.Server = m.Name
 	}
-	sum.Passed("balancer", time.Since(q.begin))
+	sum.Passed("balancer", now.Sub(q.begin))
 	return sum
 }
 

@@ -1,34 +1,20 @@
 package balancer
 
 import (
+	"container/list"
 	"context"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/whiskaway/whiskaway/balancer/placement"
 	"github.com/whiskaway/whiskaway/function"
 )
 
-// A holder is a member that has a function, or is starting it. Guarded.
-type holder struct {
-	f        *fn
-	m        *member
-	fits     bool   // a server there still fits the function
-	slots    int    // see slotsOf
-	inFlight int    // our runs of the function there
-	lease    string // ours, for this start
-	start    *start // nil: ready
-	renewAt  time.Time
-}
-
-// A start is one Init in flight at a member. err may be read when done is closed.
-type start struct {
-	done chan struct{}
-	err  error
-}
+// A start is one Init in flight at a member.
+type start struct{ found placement.Presence }
 
 // leaseTTL is how long our leases at members live without being renewed.
 const leaseTTL = function.DefaultLeaseTTL
@@ -41,20 +27,29 @@ const startLimit = 10 * time.Minute
 // start failed.
 const widenPause = 5 * time.Second
 
-// start begins to start f at c's member, which does not hold it. It wants the lock.
-func (b *Balancer) start(f *fn, c fitting) *holder {
-	h := &holder{f: f, m: c.m, fits: true, slots: slotsOf(c, f.spec.Require)}
-	f.holders = append(f.holders, h)
-	c.m.holders[f.id] = h
-	b.begin(h)
-	return h
+// start begins to start f at a member that does not have it, and reports whether it did. It wants the lock.
+func (b *Balancer) start(f *fn, host *placement.Host, now time.Time) bool {
+	m := b.classOf(f).fitting[host].m
+	if m == nil {
+		return false
+	}
+	h := holderAt(f, m)
+	if h.State != placement.Cold {
+		return false
+	}
+	b.charge(f, startCostOf(f, m, h.Present))
+	takeRoom(host, f.place.Need)
+	b.begin(h, now)
+	return true
 }
 
 // begin starts h's function, with a lease of its own. It wants the lock.
-func (b *Balancer) begin(h *holder) {
-	st := &start{done: make(chan struct{})}
+func (b *Balancer) begin(h *holder, now time.Time) {
+	st := &start{found: h.Present}
 	lease := function.NewLeaseID()
-	h.start, h.lease = st, lease
+	h.State, h.Began, h.start, h.lease = placement.Starting, now, st, lease
+	h.m.host.Starting++
+	h.m.host.Breaker.Sent(now)
 	h.m.work.Go(func() {
 		err := b.initAt(h.m, h.f, lease)
 		if err != nil {
@@ -92,45 +87,54 @@ func leftWhileStarting(m *member) error {
 	return function.Errorf(function.CodeUnreachable, "server %s left while it was starting the function", m.Name)
 }
 
-// finish ends a start.
+// finish ends a start, and serves those who waited for it.
 func (b *Balancer) finish(h *holder, st *start, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	st.err = err
-	close(st.done)
 	now := time.Now()
+	h.m.host.Starting--
+	if h.start != st {
+		return // the member has left; who waited is looked after
+	}
+	b.learnStart(h, st, err, now)
+	f := h.f
 	if err != nil {
-		h.f.widenAfter = now.Add(widenPause)
-		b.drop(h)
-		return
+		b.startFailed(h, err, now)
+	} else {
+		h.State, h.Present, h.start = placement.Ready, placement.Prepared, nil
+		h.readyAt, h.UsedAt, h.renewAt = now, now, now.Add(leaseTTL/3)
+		if !f.live(now) && len(f.leases) > 0 {
+			f.graceEnd = now.Add(leaseTTL) // who asked for it has lost patience; the next one shall find it
+		}
+		h.m.wake()
 	}
-	h.start = nil
-	h.renewAt = now.Add(leaseTTL / 3)
-	if !h.f.live(now) && len(h.f.leases) > 0 {
-		h.f.graceEnd = now.Add(leaseTTL) // who asked for it has lost patience; the next one shall find it
-	}
-	h.m.wake()
+	b.serve(f, now)
 	b.changed.fire()
 }
 
-// drop forgets that h's member holds the function. Dispatches that still point
-// to h are released as always. It wants the lock.
-func (b *Balancer) drop(h *holder) {
-	if h.m.holders[h.f.id] != h {
+// startFailed tells those who waited for the start. What another server may do better, they try
+// there; what the function itself said, or nobody can mend, is their answer, unless it is being started
+// elsewhere. It wants the lock.
+func (b *Balancer) startFailed(h *holder, err error, now time.Time) {
+	f := h.f
+	f.widenAfter = now.Add(widenPause)
+	h.cool()
+	if f.ready() {
+		return // it was to be one more
+	}
+	if !elsewhere(err) {
+		if !f.starting() {
+			b.tellAll(f, err)
+		}
 		return
 	}
-	delete(h.m.holders, h.f.id)
-	if i := slices.Index(h.f.holders, h); i >= 0 {
-		h.f.holders = slices.Delete(h.f.holders, i, i+1)
-	}
-}
-
-// refit looks again at whether the member's servers fit. It wants the lock.
-func (h *holder) refit() {
-	c, ok := fit(h.m, h.f.spec.Kind, h.f.spec.Require.Labels)
-	h.fits = ok
-	if ok {
-		h.slots = slotsOf(c, h.f.spec.Require)
+	named := named(h.m, err)
+	for _, queue := range []*list.List{&f.queue, &f.asking} {
+		for e := queue.Front(); e != nil; e = e.Next() {
+			if w := e.Value.(*waiter); !b.pauses(w, now) {
+				w.refused(h.m, named)
+			}
+		}
 	}
 }
 

@@ -50,13 +50,17 @@ func (b *Balancer) sleep(ctx context.Context, d time.Duration, woken <-chan stru
 }
 
 // Status returns what the connected members last reported, sorted by name. The
-// functions' Leases are those of the balancer's clients.
+// functions' Leases are those of the balancer's clients. While the balancer drains, so does
+// each server as far as its clients can tell.
 func (b *Balancer) Status() function.Status {
-	reports, leases := b.reports()
+	reports, leases, draining := b.reports()
 	st := function.Status{Servers: []function.ServerStatus{}, Functions: []function.FunctionStatus{}}
 	for _, r := range reports {
 		st.Servers = append(st.Servers, r.Servers...)
 		st.Functions = append(st.Functions, r.Functions...)
+	}
+	for i := range st.Servers {
+		st.Servers[i].Draining = st.Servers[i].Draining || draining
 	}
 	for i := range st.Functions {
 		st.Functions[i].Leases = leases[st.Functions[i].ID]
@@ -72,8 +76,8 @@ func (b *Balancer) Status() function.Status {
 }
 
 // reports returns the members' last reports, and how many clients lease each
-// function in them.
-func (b *Balancer) reports() ([]function.Status, map[function.ID]int) {
+// function in them, and whether the balancer drains.
+func (b *Balancer) reports() ([]function.Status, map[function.ID]int, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
@@ -88,5 +92,5 @@ func (b *Balancer) reports() ([]function.Status, map[function.ID]int) {
 			}
 		}
 	}
-	return all, leases
+	return all, leases, b.closing
 }

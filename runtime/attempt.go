@@ -61,11 +61,17 @@ func (a *attempt) again(ctx context.Context, act *function.Activation, id *funct
 			a.revivals++
 			why = a.b.revive(ctx, id)
 		}
-		if function.CodeOf(why) == function.CodeUnreachable {
+		if away(why) {
 			return a.awaitHost(ctx, why)
 		}
 		return why
 	})
+}
+
+// away reports whether the host is not there, or is about to end and says when to come again.
+func away(why error) bool {
+	e := function.AsError(why)
+	return e != nil && (e.Code == function.CodeUnreachable || e.Code == function.CodeDraining && e.RetryAfter > 0)
 }
 
 // after does what must come before a try, within the time limit, and returns the

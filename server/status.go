@@ -17,6 +17,7 @@ type status struct {
 	running   int
 	queued    int
 	memory    int64 // bytes, of all workers
+	spare     spare
 	draining  bool
 }
 
@@ -51,7 +52,7 @@ func (e *unwatch) apply(o *owner) {
 const maxListed = 1000
 
 func (o *owner) status() status {
-	st := status{running: o.running, draining: o.draining, known: len(o.functions), evictions: o.evictions}
+	st := status{running: o.running, draining: o.draining, known: len(o.functions), evictions: o.evictions, spare: o.ledger.spare()}
 	var resting []*fn
 	for _, f := range o.functions {
 		st.workers += len(f.slots)
@@ -63,19 +64,19 @@ func (o *owner) status() status {
 			resting = append(resting, f)
 			continue
 		}
-		st.functions = append(st.functions, f.status())
+		st.functions = append(st.functions, f.status(o, &st.spare))
 	}
 	for _, f := range resting {
 		if len(st.functions) >= maxListed {
 			break
 		}
-		st.functions = append(st.functions, f.status())
+		st.functions = append(st.functions, f.status(o, &st.spare))
 	}
 	slices.SortFunc(st.functions, func(a, b function.FunctionStatus) int { return slices.Compare(a.ID[:], b.ID[:]) })
 	return st
 }
 
-func (f *fn) status() function.FunctionStatus {
+func (f *fn) status(o *owner, room *spare) function.FunctionStatus {
 	state := "starting"
 	switch {
 	case f.ready():
@@ -83,11 +84,16 @@ func (f *fn) status() function.FunctionStatus {
 	case f.starting == 0 && f.failures > 0:
 		state = "failed"
 	}
-	return function.FunctionStatus{
+	st := function.FunctionStatus{
 		ID: f.id, Namespace: f.spec.Namespace, Action: f.spec.Action, Kind: f.spec.Kind, Main: f.spec.Main,
 		Labels: f.spec.Require.Labels, State: state, Workers: len(f.slots), Idle: len(f.idle()),
 		Running: f.running, Queued: f.queue.Len(), Leases: len(f.leases), Runs: f.runs,
+		Slots: f.slotsIn(o, room), Start: f.startTime.Microseconds(),
 	}
+	if f.runs >= knownAfter {
+		st.Usual = f.usualTime.Microseconds()
+	}
+	return st
 }
 
 // Walls is what keeps functions apart here, in words.
@@ -107,7 +113,7 @@ func (s *Server) status(st status) function.Status {
 	one := function.ServerStatus{
 		ID: s.id, Name: s.name, Version: s.version, OS: runtime.GOOS, Arch: runtime.GOARCH,
 		Labels: s.offer.labels, Kinds: s.offer.kinds.Kinds(), Walls: s.Walls(), CPUs: runtime.NumCPU(), Strength: s.strength,
-		Memory: function.Memory{Budget: s.offer.memory, Used: st.memory}, GPUs: s.gpusNow(),
+		Memory: st.spare.memory(function.Memory{Budget: s.offer.memory, Used: st.memory}), GPUs: st.spare.onGPUs(s.gpusNow()),
 		Functions: st.known, Evictions: st.evictions,
 		Workers: st.workers, Running: st.running, Queued: st.queued, Draining: st.draining,
 		Uptime: int64(time.Since(s.began) / time.Second),

@@ -90,8 +90,8 @@ func TestServerWithFakeNvidiaSMI(t *testing.T) {
 	d := f.solo()
 	here := d.status().Servers[0]
 	want := []function.GPU{
-		{UUID: "GPU-large", Name: "NVIDIA A100-SXM4-80GB", Memory: function.Memory{Budget: 81920 << 20, Used: 520 << 20}},
-		{UUID: "GPU-small", Name: "NVIDIA GeForce RTX 4090", Memory: function.Memory{Budget: 24576 << 20, Used: 376 << 20}},
+		{UUID: "GPU-large", Name: "NVIDIA A100-SXM4-80GB", Memory: function.Memory{Budget: 81920 << 20, Used: 520 << 20, Room: (81920 - 520) << 20}},
+		{UUID: "GPU-small", Name: "NVIDIA GeForce RTX 4090", Memory: function.Memory{Budget: 24576 << 20, Used: 376 << 20, Room: (24576 - 376) << 20}},
 	}
 	if !slices.Equal(here.GPUs, want) {
 		t.Errorf("the status tells of %+v, want %+v", here.GPUs, want)

@@ -1,12 +1,36 @@
 package placement
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // A Snapshot is where functions of one class (the same kind and labels) can run: the
 // hosts that are connected, do not drain, and have the labels and the kind. Its owner makes it anew when
-// that changes, not for each run.
+// that changes, not for each run. A site at a host that is not in it counts as if it were not there.
 type Snapshot struct {
 	Hosts []*Host
+	has   map[*Host]struct{} // the same; nil: look through Hosts
+}
+
+// SnapshotOf makes a Snapshot of the hosts that is fast to look through: it finds a host without looking
+// at all of them, and hosts of one class stand together.
+func SnapshotOf(hosts []*Host) Snapshot {
+	s := Snapshot{Hosts: slices.Clone(hosts), has: make(map[*Host]struct{}, len(hosts))}
+	slices.SortStableFunc(s.Hosts, func(a, b *Host) int { return strings.Compare(a.Class, b.Class) })
+	for _, h := range hosts {
+		s.has[h] = struct{}{}
+	}
+	return s
+}
+
+func (s *Snapshot) contains(h *Host) bool {
+	if s.has == nil {
+		return slices.Contains(s.Hosts, h)
+	}
+	_, ok := s.has[h]
+	return ok
 }
 
 // A Request is the run at the head of a function's queue. The whole queue stands behind it.
@@ -31,11 +55,37 @@ const (
 type Decision struct {
 	Verdict Verdict
 	Site    *Site     // for Run
-	Start   *Host     // begin a start there as well; nil: none
-	Until   time.Time // for Wait: when to ask again though nothing has changed; zero: never
+	Start   *Host     // begin a start there as well; nil: none. Then ask again: there may be more to start.
+	Until   time.Time // for Wait and NoRoom: when to ask again though nothing has changed; zero: never
 }
 
 // Place decides where the function's next run goes. See design.md.
 func Place(s Snapshot, f *Function, r Request, now time.Time) Decision {
-	panic("to be written")
+	if len(s.Hosts) == 0 {
+		return Decision{Verdict: NoHost}
+	}
+	q := question{snapshot: s, r: r, now: now, pricer: price(f)}
+	if site, cost := q.warmest(); site != nil {
+		if start, wait := q.better(site, cost); wait {
+			return Decision{Verdict: Wait, Start: start, Until: now.Add(lookAgain)}
+		}
+		return Decision{Verdict: Run, Site: site}
+	}
+	c := q.coldest()
+	if c.host == nil {
+		return q.nowhere(c)
+	}
+	q.lookAtSites()
+	gap := q.gap(c)
+	if q.pays(gap) {
+		return Decision{Verdict: Wait, Start: c.host, Until: q.wake}
+	}
+	if q.busy == 0 || q.starting > 0 {
+		return Decision{Verdict: Wait, Until: q.wake}
+	}
+	left := inSeconds(patience*gap) - r.Waited
+	if left <= 0 {
+		return Decision{Verdict: Wait, Start: c.host, Until: q.wake}
+	}
+	return Decision{Verdict: Wait, Until: sooner(q.wake, now.Add(left), now)}
 }

@@ -14,10 +14,13 @@ type Host struct {
 	Load     int           // runs there now: ours in flight, and others' by its last report
 	Starting int           // starts of ours in flight there
 	Full     bool          // it may have no further run of ours at all
-	Memory   Room          // for further workers
-	GPUs     []Room        // of each GPU
 	Breaker  Breaker
 	Costs    StartCosts
+	Memory   Room   // for further workers
+	GPUs     []Room // of each GPU
+	slow     slowness
+	heardAt  time.Time // see Heard
+	loadThen int       // Load when it was last heard
 }
 
 // A Room is what a further worker could have of a resource, in bytes.
@@ -30,12 +33,13 @@ type Room struct {
 
 // A Function is what is known of one function. Its owner changes it; Place only reads it.
 type Function struct {
-	Seed  uint64 // of its ID
-	Need  Need
-	Times RunTimes
-	Start time.Duration // from the process's start until it is ready, on a host of strength 1; 0: not known
-	Sites []*Site       // in no particular order
-	at    map[*Host]*Site
+	Seed   uint64 // of its ID
+	Need   Need
+	Times  RunTimes
+	Start  time.Duration // from the process's start until it is ready, on a host of strength 1; 0: not known
+	Sites  []*Site       // in no particular order; see Add
+	starts StartCosts
+	at     map[*Host]*Site
 }
 
 // A Need is what one more worker of a function takes. Zero: not declared.

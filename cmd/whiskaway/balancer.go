@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -17,6 +18,7 @@ import (
 type balancerCommand struct {
 	*options
 	listen, data, pprof string
+	drain               time.Duration
 }
 
 func newBalancer(o *options) *cobra.Command {
@@ -30,6 +32,7 @@ func newBalancer(o *options) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&c.listen, "listen", "127.0.0.1:3234", "where it listens; plain http on loopback, TLS elsewhere")
 	f.StringVar(&c.data, "data", "", "the data directory (default: whiskaway/balancer under the user's state directory)")
+	f.DurationVar(&c.drain, "drain-timeout", drainTimeout, "how long runs under way may go on when the balancer is to stop; a second signal ends it at once")
 	pprofFlag(f, &c.pprof)
 	return cmd
 }
@@ -59,7 +62,13 @@ func (c *balancerCommand) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer closeInTime(log, "the balancer", bal.Close)
+	hurry, stop := secondSignal(ctx)
+	defer stop()
+	defer func() {
+		if hurry.Err() == nil {
+			closeInTime(log, "the balancer", bal.Close)
+		}
+	}()
 	handler := wire.NewHandler(wire.HandlerConfig{Host: bal, Auth: tokens, Join: joinBalancer(bal), Log: log})
 	defer handler.Close()
 	unpublish, err := face.publish(dir)
@@ -67,11 +76,12 @@ func (c *balancerCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer unpublish()
-	g, ctx := errgroup.WithContext(ctx)
-	if err := servePprof(g, ctx, c.pprof); err != nil {
+	g, working := errgroup.WithContext(ctx)
+	if err := servePprof(g, working, c.pprof); err != nil {
 		return err
 	}
-	g.Go(func() error { return face.serve(ctx, handler) })
+	serving := drainFirst(ctx, working, hurry, g, c.drain, bal.Retire)
+	g.Go(func() error { return face.serve(serving, handler) })
 	fmt.Fprintf(out, `balancer listening on %[1]s
 tokens in %[2]s
 
@@ -79,8 +89,11 @@ Join a machine:   whiskaway server --balancer %[1]s --token "$(cat %[2]s/join)" 
 Let a client use it:  WHISKAWAY_BALANCER=%[1]s WHISKAWAY_TOKEN="$(cat %[2]s/client)"
 See what is there:  whiskaway status --data %[3]s
 `, face.url, filepath.Join(dir, "tokens"), dir)
-	return g.Wait()
+	return waitWithin(hurry, 0, g.Wait)
 }
+
+// drainTimeout is below the 30 s that Docker and Kubernetes give, and leaves some of them for the last answers.
+const drainTimeout = 20 * time.Second
 
 // joinBalancer makes each server that dials home a member.
 func joinBalancer(bal *balancer.Balancer) func(context.Context, wire.Joining) error {
