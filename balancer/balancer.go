@@ -24,6 +24,12 @@ type Config struct {
 	InFlightPerMember int           // runs at one member at a time; 10,000
 	Waiters           int           // runs and starts that wait for a server at a time; 10,000
 	Log               *slog.Logger  // discarded when nil
+
+	// Scales says whether a scaler would start a server for functions with these labels (sorted) and
+	// this kind when nobody fits them, and how long they may wait for it. It is called under the
+	// lock, so it takes none. ScaleTrouble says why no server came, or nothing. See scaler.Scaler.
+	Scales       func(labels []string, kind string) (time.Duration, bool)
+	ScaleTrouble func(labels []string) string
 }
 
 func (c Config) withDefaults() Config {
@@ -56,6 +62,8 @@ type Balancer struct {
 	classes   map[string]*class
 	epoch     int                  // counts the changes of what members offer
 	gone      map[string]goneOffer // by member
+	unmet     map[string]*unmet    // what waits for a scaler, by class key
+	demanded  signal               // unmet has a further entry
 	waiters   int
 	inFlight  int
 	idle      signal // inFlight became 0
@@ -79,7 +87,7 @@ func Open(cfg Config) (*Balancer, error) {
 	b := &Balancer{
 		cfg: cfg, log: cfg.Log, code: code,
 		members: map[string]*member{}, functions: map[function.ID]*fn{},
-		recent: list.New(), classes: map[string]*class{},
+		recent: list.New(), classes: map[string]*class{}, unmet: map[string]*unmet{},
 	}
 	b.gone = b.loadOffers(time.Now())
 	b.ctx, b.stop = context.WithCancel(context.Background())

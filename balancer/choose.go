@@ -18,6 +18,7 @@ type request struct {
 	tried    []*member // who refused it
 	last     error     // the last refusal
 	waited   bool      // it took more than a moment
+	scaled   bool      // it waits for a server that a scaler starts
 	cold     bool      // it waited for a start
 	over     bool      // no further try makes sense
 }
@@ -67,7 +68,7 @@ func (b *Balancer) dispatch(ctx context.Context, q *request) (dispatch, error) {
 		case w == nil:
 			return d, nil
 		case w.refused != nil:
-			return d, w.refused.error(q.f.spec) // the text is made outside the lock
+			return d, b.withTrouble(w.refused.error(q.f.spec), q.f.spec) // the text is made outside the lock
 		}
 		if err := b.await(ctx, q, w); err != nil {
 			return d, err
@@ -120,6 +121,7 @@ func (b *Balancer) reserve(q *request, h *holder) dispatch {
 	if !q.init {
 		h.inFlight++
 		h.m.inFlight++
+		h.m.dispatched++
 		b.inFlight++
 	}
 	return dispatch{h: h, m: h.m, lease: h.lease, start: h.start}
@@ -140,13 +142,18 @@ func (b *Balancer) release(d dispatch) {
 // noPlace says what to do when place found none. It wants the lock.
 func (b *Balancer) noPlace(q *request, dec decision, now time.Time) (*wait, error) {
 	until := dec.until
+	var scaled time.Time
 	switch dec.verdict {
+	case waitUntil:
+		scaled = b.scaled(q, now)
+		until = later(until, scaled)
 	case allFull:
 		full := function.Errorf(function.CodeBusy, "every server that could run %s has %d runs in flight already, which is the limit", q.f.spec.FullName(), b.cfg.InFlightPerMember)
 		full.RetryAfter = time.Second
 		return nil, full
 	case nobody:
-		if until = b.firstReports(now); until.IsZero() {
+		scaled = b.scaled(q, now)
+		if until = later(b.firstReports(now), scaled); until.IsZero() {
 			return &wait{refused: b.refusal()}, nil
 		}
 	case exhausted:
@@ -162,6 +169,9 @@ func (b *Balancer) noPlace(q *request, dec decision, now time.Time) (*wait, erro
 		return nil, busy
 	}
 	b.waiters++ // await takes it back
+	if q.scaled = !scaled.IsZero(); q.scaled {
+		b.wants(q)
+	}
 	return &wait{changed: b.offers.wait(), until: until}, nil
 }
 
@@ -182,6 +192,9 @@ func (b *Balancer) await(ctx context.Context, q *request, w *wait) error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.waiters--
+		if q.scaled {
+			b.waited(q)
+		}
 	}()
 	q.waited = true
 	until := w.until
@@ -194,6 +207,9 @@ func (b *Balancer) await(ctx context.Context, q *request, w *wait) error {
 	case <-w.changed:
 	case <-timer.C:
 		if until.Equal(q.deadline) {
+			if q.scaled {
+				return b.startedTooLate(q.f.spec)
+			}
 			return function.Errorf(function.CodeTimeout, "the time limit was over while %s waited for a server %s to come back", q.f.spec.FullName(), wanted(q.f.spec))
 		}
 	case <-ctx.Done():

@@ -36,6 +36,10 @@ type member struct {
 	warm     map[function.ID]bool
 	holders  map[function.ID]*holder
 	inFlight int // our runs there
+	// dispatched counts our runs there. drains are the servers that we drain; the value says
+	// whether a server has said that it drains by itself too.
+	dispatched int64
+	drains     map[string]bool
 }
 
 // silentAfter is how many StatusIntervals without a report make a member dead.
@@ -83,7 +87,7 @@ func (b *Balancer) Join(ctx context.Context, who Member) error {
 
 // admit makes the membership, and ends an older one with the same ID.
 func (b *Balancer) admit(ctx context.Context, who Member) (*member, error) {
-	m := &member{Member: who, since: time.Now(), seed: seedOf(who.ID), kick: make(chan struct{}, 1), holders: map[function.ID]*holder{}}
+	m := &member{Member: who, since: time.Now(), seed: seedOf(who.ID), kick: make(chan struct{}, 1), holders: map[function.ID]*holder{}, drains: map[string]bool{}}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closing {
@@ -133,6 +137,7 @@ func (b *Balancer) reported(m *member, st function.Status) error {
 	if m.gone {
 		return context.Cause(m.ctx)
 	}
+	st = m.overlay(st)
 	before := m.status.Servers
 	m.reports++
 	m.status, m.warm = st, warm
