@@ -17,6 +17,7 @@ import (
 type balancerCommand struct {
 	*options
 	listen, data, pprof string
+	scale               scaleFlags
 }
 
 func newBalancer(o *options) *cobra.Command {
@@ -30,6 +31,7 @@ func newBalancer(o *options) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&c.listen, "listen", "127.0.0.1:3234", "where it listens; plain http on loopback, TLS elsewhere")
 	f.StringVar(&c.data, "data", "", "the data directory (default: whiskaway/balancer under the user's state directory)")
+	c.scale.add(f)
 	pprofFlag(f, &c.pprof)
 	return cmd
 }
@@ -55,7 +57,15 @@ func (c *balancerCommand) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	bal, err := balancer.Open(balancer.Config{Dir: filepath.Join(dir, "balancer"), Log: log})
+	scale, err := c.scale.open(dir, face, log)
+	if err != nil {
+		return err
+	}
+	cfg := balancer.Config{Dir: filepath.Join(dir, "balancer"), Log: log}
+	if scale != nil {
+		cfg.Scales, cfg.ScaleTrouble = scale.Serves, scale.Trouble
+	}
+	bal, err := balancer.Open(cfg)
 	if err != nil {
 		return err
 	}
@@ -72,6 +82,9 @@ func (c *balancerCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	g.Go(func() error { return face.serve(ctx, handler) })
+	if scale != nil {
+		g.Go(func() error { return scale.Run(ctx, bal) })
+	}
 	fmt.Fprintf(out, `balancer listening on %[1]s
 tokens in %[2]s
 

@@ -52,7 +52,7 @@ func (d *Driver) Start(_ context.Context, label string, n int) error {
 		return err
 	}
 	for i := 1; n > 0; i++ {
-		name := fmt.Sprintf("%s-%d", fileName(label), i)
+		name := fmt.Sprintf("%s-%d", FileName(label), i)
 		if _, there := used[name]; there {
 			continue
 		}
@@ -64,8 +64,8 @@ func (d *Driver) Start(_ context.Context, label string, n int) error {
 	return nil
 }
 
-// fileName makes a label part of a name: "gpu&region=eu" becomes "gpu-region-eu".
-func fileName(label string) string {
+// FileName makes a label part of a name: "gpu&region=eu" becomes "gpu-region-eu".
+func FileName(label string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '-' || r == '_' || r == '.' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' {
 			return r
