@@ -51,19 +51,24 @@ func (s *Scaler) took(c call, now time.Time) {
 	}
 	switch c.verb {
 	case start:
+		p.stale = true
 		p.started(c, now)
 	case stop:
+		p.stale = true
 		p.stopped(c, now)
 	case list:
 		p.list(c, now, s.cfg.StartTimeout)
 	}
 }
 
+// seeLog is what clients are told: what a script has printed is for operators only.
+const seeLog = "; the balancer's log says why"
+
 // started notes what was asked for. After an error nothing is known, so nothing is
 // counted on: what has come of it, the list will show.
 func (p *pool) started(c call, now time.Time) {
 	if c.err != nil {
-		p.failed(now, "starting a server failed: "+c.err.Error())
+		p.failed(now, "starting a server failed"+seeLog)
 		return
 	}
 	p.asked, p.askedAt = p.asked+c.n, now
@@ -88,11 +93,11 @@ func (p *pool) list(c call, now time.Time, timeout time.Duration) {
 	if c.err != nil {
 		p.listAt = now.Add(listSoon)
 		if !p.known {
-			p.say("asking what servers there are failed: " + c.err.Error())
+			p.say("asking what servers there are failed" + seeLog)
 		}
 		return
 	}
-	p.known = true
+	p.known, p.stale = true, false
 	there := map[string]bool{}
 	for _, l := range c.listed {
 		if l.Label != "" && l.Label != p.Name() || l.Server == "" {
@@ -116,12 +121,12 @@ func (p *pool) list(c call, now time.Time, timeout time.Duration) {
 // listed takes over one machine. One that is new is what was asked for last.
 func (p *pool) listed(l Machine, now time.Time, timeout time.Duration) {
 	m := p.machines[l.Server]
-	if m == nil {
-		m = &machine{server: l.Server, since: now}
+	if m == nil || !m.made.Equal(l.Since) { // names may be used again
+		m = &machine{server: l.Server, made: l.Since, since: now}
 		p.machines[l.Server] = m
 		p.asked = max(0, p.asked-1)
 	}
-	m.rank = l.Rank
+	m.rank, m.failed, m.why = l.Rank, l.State == Failed, l.Why
 	if l.State == Stopping {
 		m.stopping, m.stoppedAt = true, now
 	} else if m.stopping && now.Sub(m.stoppedAt) >= timeout {

@@ -41,10 +41,11 @@ type Machine struct {
 	Server string
 	Label  string // the pool's; empty: whatever pool was asked
 	State  State
-	Since  time.Time // when it was started; zero: not known
+	Since  time.Time // when it was started; zero: not known. One of the same name and another time is another machine
 	// Rank orders machines where a driver can stop only the last one: that with
 	// the highest rank. Where all have rank 0 any machine can be stopped.
 	Rank int
+	Why  string // it has failed, for people
 }
 
 // A State is how far a machine is. Whether its server is up, the scaler sees by itself.
@@ -55,4 +56,5 @@ const (
 	Starting State = "starting"
 	Up       State = "up"
 	Stopping State = "stopping" // it was told to end
+	Failed   State = "failed"   // it will never join: it ended by itself, say; Stop clears it away
 )

@@ -17,7 +17,7 @@ type snapshot struct {
 
 // A poolView is what is known of one pool.
 type poolView struct {
-	known     bool // its driver has said what there is
+	known     bool // its driver has said what there is, after all that was done
 	calling   bool // a call of its driver is in flight
 	asked     int  // machines that were started, and that the driver has not listed yet
 	machines  []machineView
@@ -39,6 +39,7 @@ type machineView struct {
 	draining  bool      // nothing is placed there any more
 	leaving   bool      // that is the server's own wish, which we cannot take back
 	stopping  bool      // it was told to end
+	failed    bool      // it will never join, its driver says
 	notBefore time.Time // no Stop before: the last one failed
 }
 
@@ -145,7 +146,10 @@ func (p poolView) coming(s snapshot, now time.Time) int {
 	return n
 }
 
-func (m machineView) late(s snapshot, now time.Time) bool { return now.Sub(m.since) >= s.startTimeout }
+// late reports whether a machine that has not joined is given up.
+func (m machineView) late(s snapshot, now time.Time) bool {
+	return m.failed || now.Sub(m.since) >= s.startTimeout
+}
 
 // drained returns a machine whose drain can be taken back: of those the one that
 // would be stopped last.

@@ -49,6 +49,7 @@ func TestPlan(t *testing.T) {
 		"one is to join":                            {poolView{known: true, unfit: 1, machines: []machineView{with(on("a", noon), absent)}}, action{}},
 		"one is late":                               {poolView{known: true, unfit: 1, machines: []machineView{with(on("a", old), absent)}}, action{verb: giveUp, server: "a"}},
 		"one is late, and stopping it failed":       {poolView{known: true, unfit: 1, machines: []machineView{with(on("a", old), func(m *machineView) { m.joined, m.notBefore = false, noon.Add(1) })}}, action{verb: start, n: 1}},
+		"one has failed":                            {poolView{known: true, unfit: 1, machines: []machineView{with(on("a", noon), func(m *machineView) { m.joined, m.failed = false, true })}}, action{verb: giveUp, server: "a"}},
 		"one is ending":                             {poolView{known: true, unfit: 1, machines: []machineView{with(on("a", old), stopping)}}, action{verb: start, n: 1}},
 		"one is there and nobody fits":              {poolView{known: true, unfit: 1, machines: []machineView{on("a", noon)}}, action{}},
 		"starts have failed":                        {poolView{known: true, unfit: 1, notBefore: noon.Add(1)}, action{}},
@@ -151,7 +152,7 @@ func fuzzedPool(next func() int) poolView {
 	for i := range next() % 5 {
 		bits := next()
 		p.machines = append(p.machines, machineView{
-			server: fmt.Sprint(i), joined: bits&1 != 0, busy: bits&2 != 0, draining: bits&4 != 0, leaving: bits&12 == 12, stopping: bits&16 != 0,
+			server: fmt.Sprint(i), joined: bits&1 != 0, busy: bits&2 != 0, draining: bits&4 != 0, leaving: bits&12 == 12, stopping: bits&16 != 0, failed: bits&32 != 0,
 			rank: next() % 3, since: ago(time.Duration(next()) * 5 * time.Second),
 		})
 	}
@@ -183,7 +184,7 @@ func checkPlan(t *testing.T, s snapshot, all []action) {
 				t.Fatalf("%+v: it is busy, not drained, or told already: %+v", a, m)
 			}
 		case giveUp:
-			if m.joined || m.stopping || noon.Sub(m.since) < s.startTimeout {
+			if m.joined || m.stopping || !m.failed && noon.Sub(m.since) < s.startTimeout {
 				t.Fatalf("%+v: it has joined, is ending or still has time: %+v", a, m)
 			}
 		case drain:

@@ -2,6 +2,7 @@ package scaler
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 type pool struct {
 	Pool
 	known     bool
+	stale     bool // something was done since the last list
 	calling   bool
 	listAt    time.Time // when to list next
 	asked     int
@@ -34,6 +36,7 @@ type pool struct {
 type machine struct {
 	server    string
 	rank      int
+	made      time.Time // Machine.Since
 	joined    bool
 	since     time.Time // see machineView
 	runs      int64     // as Server.Runs was last
@@ -42,6 +45,8 @@ type machine struct {
 	leaving   bool
 	stopping  bool
 	stoppedAt time.Time
+	failed    bool
+	why       string
 	notBefore time.Time
 }
 
@@ -138,6 +143,14 @@ func (m *machine) see(servers []Server, now time.Time) (came bool) {
 	return m.joined && !was
 }
 
+// whyNot says why the machine is given up.
+func (m *machine) whyNot(limit time.Duration) string {
+	if m.failed {
+		return fmt.Sprintf("server %s was started and has failed", m.server) + seeLog
+	}
+	return fmt.Sprintf("server %s was started and did not join within %v", m.server, limit)
+}
+
 // hasAny reports whether one of the servers is a machine of the pool.
 func (p *pool) hasAny(servers []string) bool {
 	return slices.ContainsFunc(servers, func(name string) bool { return p.machines[name] != nil })
@@ -146,13 +159,13 @@ func (p *pool) hasAny(servers []string) bool {
 // view is what plan sees of the pool.
 func (p *pool) view() poolView {
 	v := poolView{
-		known: p.known, calling: p.calling, asked: p.asked, unfit: p.unfit, queued: p.queued, spare: p.spare,
+		known: p.known && !p.stale, calling: p.calling, asked: p.asked, unfit: p.unfit, queued: p.queued, spare: p.spare,
 		pressed: p.pressed, capacity: p.capacity, notBefore: p.notBefore,
 	}
 	for _, m := range p.sorted() {
 		v.machines = append(v.machines, machineView{
 			server: m.server, rank: m.rank, joined: m.joined, since: m.since, busy: m.busy, draining: m.draining,
-			leaving: m.leaving, stopping: m.stopping, notBefore: m.notBefore,
+			leaving: m.leaving, stopping: m.stopping, failed: m.failed, notBefore: m.notBefore,
 		})
 	}
 	return v

@@ -170,8 +170,9 @@ func (s *Scaler) do(ctx context.Context, b Balancer, p *pool, a action, now time
 		s.call(ctx, p, call{verb: start, n: a.n})
 	case stop, giveUp:
 		if a.verb == giveUp {
-			log.Warn("scaler: a server did not join in time", "server", a.server, "limit", s.cfg.StartTimeout)
-			p.failed(now, fmt.Sprintf("server %s was started and did not join within %v", a.server, s.cfg.StartTimeout))
+			why := p.machines[a.server].whyNot(s.cfg.StartTimeout)
+			log.Warn("scaler: a server did not join", "server", a.server, "limit", s.cfg.StartTimeout, "why", p.machines[a.server].why)
+			p.failed(now, why)
 		}
 		log.Info("scaler: stopping a server", "server", a.server)
 		s.call(ctx, p, call{verb: stop, server: a.server})

@@ -89,7 +89,7 @@ func TestStartsThatFailAreTriedEverMoreRarelyWithFakeDriver(t *testing.T) {
 		if b := c.book(); b.starts < 10 || b.starts > 25 {
 			t.Errorf("%d starts in an hour", b.starts)
 		}
-		if why := s.Trouble([]string{"gpu"}); !strings.Contains(why, "no credit") {
+		if why := s.Trouble([]string{"gpu"}); !strings.Contains(why, "starting a server failed") || strings.Contains(why, "no credit") {
 			t.Errorf("the trouble is %q", why)
 		}
 		c.set(func() { c.err = nil })

@@ -19,7 +19,7 @@ func (s *Scaler) Serves(labels []string, kind string) (time.Duration, bool) {
 }
 
 // Trouble says why no server has come for these labels, as far as it is known: a
-// part of a sentence, or nothing.
+// part of a sentence for clients, or nothing.
 func (s *Scaler) Trouble(labels []string) string {
 	var all []string
 	for _, p := range s.pools {

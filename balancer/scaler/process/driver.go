@@ -47,7 +47,7 @@ func Open(cfg Config) (*Driver, error) {
 // Start starts n servers, see scaler.Driver. They have no controlling terminal, so
 // that Ctrl-C ends the balancer, which then ends them.
 func (d *Driver) Start(_ context.Context, label string, n int) error {
-	used, err := d.running()
+	used, err := d.servers()
 	if err != nil {
 		return err
 	}
@@ -91,8 +91,9 @@ func (d *Driver) start(name string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
+	err = d.record(name, cmd.Process.Pid)
 	d.children.Go(func() { cmd.Wait() }) // Close waits for it
-	return d.record(name, cmd.Process.Pid)
+	return err
 }
 
 func (d *Driver) args(name string) []string {
@@ -109,26 +110,37 @@ func (d *Driver) data(name string) string { return filepath.Join(d.cfg.Dir, name
 // Stop tells the server to end, and waits until it has: it takes nothing new, lets
 // its runs end, and ends its workers. When ctx ends first, the process is killed. See scaler.Driver.
 func (d *Driver) Stop(ctx context.Context, server string) error {
-	all, err := d.running()
+	all, err := d.servers()
 	if err != nil {
 		return err
 	}
-	p, ok := all[server]
-	if !ok {
+	s, there := all[server]
+	if !there {
 		return nil
 	}
-	return p.end(ctx)
+	return d.end(ctx, server, s)
 }
 
-// List returns the servers whose processes run, see scaler.Driver.
+func (d *Driver) end(ctx context.Context, name string, s server) error {
+	if err := s.end(ctx); err != nil {
+		return fmt.Errorf("ending server %s: %w", name, err)
+	}
+	return d.forget(name)
+}
+
+// List returns the servers that were started and not stopped, see scaler.Driver.
 func (d *Driver) List(context.Context) ([]scaler.Machine, error) {
-	all, err := d.running()
+	all, err := d.servers()
 	if err != nil {
 		return nil, err
 	}
 	var machines []scaler.Machine
-	for name, p := range all {
-		machines = append(machines, scaler.Machine{Server: name, State: scaler.Up, Since: p.recorded})
+	for name, s := range all {
+		m := scaler.Machine{Server: name, State: scaler.Up, Since: s.recorded}
+		if s.ended {
+			m.State, m.Why = scaler.Failed, d.lastWords(name)
+		}
+		machines = append(machines, m)
 	}
 	slices.SortFunc(machines, func(a, b scaler.Machine) int { return cmp.Compare(a.Server, b.Server) })
 	return machines, nil
@@ -136,25 +148,25 @@ func (d *Driver) List(context.Context) ([]scaler.Machine, error) {
 
 // Close ends all servers, at the same time, and waits for those that are our children.
 func (d *Driver) Close(ctx context.Context) error {
-	all, err := d.running()
+	all, err := d.servers()
 	if err != nil {
 		return err
 	}
 	errs := make([]error, 0, len(all))
 	var ends sync.WaitGroup
 	var mu sync.Mutex // guards errs
-	for name, p := range all {
+	for name, s := range all {
 		ends.Go(func() {
-			if err := p.end(ctx); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				errs = append(errs, fmt.Errorf("ending server %s: %w", name, err))
-			}
+			err := d.end(ctx, name, s)
+			mu.Lock()
+			defer mu.Unlock()
+			errs = append(errs, err)
 		})
 	}
 	ends.Wait()
-	if len(errs) == 0 {
-		d.children.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
-	return errors.Join(errs...)
+	d.children.Wait()
+	return nil
 }

@@ -10,20 +10,20 @@ import (
 )
 
 // end tells the process to end and waits until it has. When ctx ends first, it is killed.
-func (r running) end(ctx context.Context) error {
-	if err := r.signal(syscall.SIGTERM); err != nil {
+func (s server) end(ctx context.Context) error {
+	if err := s.signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	if r.await(ctx) {
+	if s.await(ctx) {
 		return nil
 	}
-	if err := r.signal(syscall.SIGKILL); err != nil {
+	if err := s.signal(syscall.SIGKILL); err != nil {
 		return err
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), killLimit)
 	defer cancel()
-	if !r.await(last) {
-		return fmt.Errorf("process %d did not end after SIGKILL", r.PID)
+	if !s.await(last) {
+		return fmt.Errorf("process %d did not end after SIGKILL", s.PID)
 	}
 	return nil
 }
@@ -36,27 +36,27 @@ const killLimit = 5 * time.Second
 
 // signal sends a signal when the process is still the one that was recorded. With a handle
 // (a pidfd, on Linux) it cannot become another one in between. One that has ended needs no signal.
-func (r running) signal(s os.Signal) error {
-	p, err := os.FindProcess(r.PID)
+func (s server) signal(sig os.Signal) error {
+	p, err := os.FindProcess(s.PID)
 	if err != nil {
 		return nil // it has ended
 	}
 	defer p.Release()
-	if started, err := startOf(r.PID); err != nil || started != r.Started {
+	if started, err := startOf(s.PID); err != nil || started != s.Started {
 		return nil
 	}
-	if err := p.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("telling process %d to end: %w", r.PID, err)
+	if err := p.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("telling process %d to end: %w", s.PID, err)
 	}
 	return nil
 }
 
 // await waits until the process has ended, and reports whether it did before ctx.
-func (r running) await(ctx context.Context) bool {
+func (s server) await(ctx context.Context) bool {
 	tick := time.NewTicker(endPoll)
 	defer tick.Stop()
 	for {
-		if started, err := startOf(r.PID); err != nil || started != r.Started {
+		if started, err := startOf(s.PID); err != nil || started != s.Started {
 			return true
 		}
 		select {

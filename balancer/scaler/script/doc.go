@@ -4,8 +4,8 @@
 //	SCRIPT stop SERVER     end that one
 //	SCRIPT list            print a line for each server that may cost something
 //
-// A line of list is a name, then perhaps the label and the state, or a JSON object
-// with these and "since":
+// A line of list is a name, then perhaps the label and the state (starting, up, stopping or failed), or a
+// JSON object with these, "since", and "why" it has failed:
 //
 //	gpu-1 gpu up
 //	{"server": "gpu-1", "label": "gpu", "state": "up", "since": "2026-01-02T15:04:05Z"}

@@ -17,6 +17,7 @@ type line struct {
 	Label  string       `json:"label"`
 	State  scaler.State `json:"state"`
 	Since  time.Time    `json:"since"`
+	Why    string       `json:"why"` // it has failed
 }
 
 // parseList reads what SCRIPT list has printed. Empty lines are none, and what
@@ -32,7 +33,7 @@ func parseList(out []byte) ([]scaler.Machine, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the script's list has the line %q: %w", text, err)
 		}
-		all = append(all, scaler.Machine{Server: l.Server, Label: l.Label, State: l.State, Since: l.Since})
+		all = append(all, scaler.Machine{Server: l.Server, Label: l.Label, State: l.State, Since: l.Since, Why: l.Why})
 	}
 	return all, nil
 }
@@ -57,9 +58,9 @@ func parseLine(text []byte) (l line, err error) {
 	switch l.State {
 	case "":
 		l.State = scaler.Up
-	case scaler.Starting, scaler.Up, scaler.Stopping:
+	case scaler.Starting, scaler.Up, scaler.Stopping, scaler.Failed:
 	default:
-		return l, fmt.Errorf("the state %q is none of starting, up and stopping", l.State)
+		return l, fmt.Errorf("the state %q is none of starting, up, stopping and failed", l.State)
 	}
 	return l, nil
 }
