@@ -30,11 +30,11 @@ func (b *Balancer) learn(d dispatch, saw sight) {
 	case function.CodeBusy: // it has fewer than we thought, until it says more
 		d.h.Slots = max(1, d.h.load())
 		d.h.setLoad()
-		b.worked(m, saw.sent)
+		b.worked(m, saw.sent, saw.back)
 	case function.CodeTimeout, function.CodeCancelled, function.CodeDraining, function.CodeInternal:
 		b.undecided(m, saw.back)
 	default:
-		b.worked(m, saw.sent)
+		b.worked(m, saw.sent, saw.back)
 	}
 }
 
@@ -45,7 +45,7 @@ func (b *Balancer) learnRun(d dispatch, saw sight) {
 		b.failed(d.m, saw.sent, saw.back)
 		return
 	}
-	b.worked(d.m, saw.sent)
+	b.worked(d.m, saw.sent, saw.back)
 	if sum.Outcome != function.OutcomeOK {
 		return
 	}
@@ -76,8 +76,9 @@ func (b *Balancer) failed(m *member, sent, now time.Time) {
 
 // worked counts a member's success. What was sent since it last failed proves that it need
 // not be set aside. It wants the lock.
-func (b *Balancer) worked(m *member, sent time.Time) {
+func (b *Balancer) worked(m *member, sent, now time.Time) {
 	m.failures = 0
+	m.host.Heard(now)
 	breaker := &m.host.Breaker
 	wasOpen := !breaker.RetryAt().IsZero()
 	breaker.Worked()
@@ -104,14 +105,14 @@ func (b *Balancer) undecided(m *member, now time.Time) {
 func (b *Balancer) learnStart(h *holder, st *start, err error, now time.Time) {
 	switch function.CodeOf(err) {
 	case "":
-		b.worked(h.m, h.Began)
+		b.worked(h.m, h.Began, now)
 		h.f.place.Started(h.m.host, st.found, now.Sub(h.Began), h.said.start)
 	case function.CodeUnreachable, function.CodeTimeout, function.CodeInternal:
 		b.failed(h.m, h.Began, now)
 	case function.CodeCancelled, function.CodeDraining:
 		b.undecided(h.m, now)
 	default: // it answered; that the function fails is the function's affair
-		b.worked(h.m, h.Began)
+		b.worked(h.m, h.Began, now)
 	}
 }
 

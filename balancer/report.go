@@ -25,6 +25,7 @@ func (b *Balancer) reported(m *member, st function.Status) error {
 	m.describe(st.Servers)
 	m.tally.reported(runsIn(st.Servers))
 	m.host.Load = m.load()
+	m.host.Heard(now)
 	if first || !sameOffer(before, st.Servers) {
 		b.offersChanged(m, before)
 	} else if hasGrown(&roomBefore, m.host) {
@@ -82,7 +83,7 @@ func (d *said) add(s *function.FunctionStatus) {
 // reportedSite takes over what the member says of one function. What we count ourselves, or
 // have learned, is believed before it. It wants the lock.
 func (b *Balancer) reportedSite(h *holder, whole bool, now time.Time) {
-	f, free := h.f, h.Load < h.Slots
+	f := h.f
 	h.tally.reported(h.said.runs)
 	switch {
 	case h.said.listed:
@@ -100,7 +101,7 @@ func (b *Balancer) reportedSite(h *holder, whole bool, now time.Time) {
 		h.setSlots(c)
 	}
 	h.setLoad()
-	if f.queue.Len() > 0 && h.State == placement.Ready && !free && h.Load < h.Slots {
+	if f.queue.Len() > 0 && h.State == placement.Ready && h.Load < h.Slots {
 		b.serve(f, now)
 	}
 }

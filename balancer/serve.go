@@ -99,12 +99,12 @@ func (b *Balancer) settle(w *waiter, now time.Time) end {
 		return b.exhausted(w, now)
 	}
 	dec := b.decide(w, now)
+	w.f.wakeBefore(dec.Until)
 	switch dec.Verdict {
 	case placement.Run:
 		b.place(w, dec.Site, now)
 		return placed
 	case placement.Wait:
-		w.f.wakeBefore(dec.Until)
 		if len(w.tried) == 0 {
 			w.f.asked = w.f.queue.Len()
 		}

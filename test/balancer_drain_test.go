@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// waits is a function that says that it has begun, and ends when it may.
-const waits = `
+// gatedRun is a function that says that it has begun, and ends when it may.
+const gatedRun = `
 import os, time
 def main(args):
     open(args["begun"], "w").close()
@@ -36,7 +36,7 @@ func newDrainStage(t *testing.T, args ...string) *drainStage {
 	server := start(t, nil, nil, "server", "--balancer", url, "--token", readToken(t, dir, "join"), "--label", "box", "--share", share, "--data", t.TempDir())
 	server.waitFor("joined")
 	s.client = startRuntime(t, "WHISKAWAY_KIND=python:3", "WHISKAWAY_BALANCER="+url, "WHISKAWAY_TOKEN="+readToken(t, dir, "client"))
-	if status, body := s.client.post("/init", initBody("main@box", waits, nil)); status != http.StatusOK {
+	if status, body := s.client.post("/init", initBody("main@box", gatedRun, nil)); status != http.StatusOK {
 		t.Fatalf("init: %d %s", status, body)
 	}
 	begun := filepath.Join(share, "begun")
