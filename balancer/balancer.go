@@ -25,6 +25,12 @@ type Config struct {
 	Queue             int           // runs of one function that wait for a free server; 1,000
 	Waiters           int           // runs and Inits that wait for a server at a time, of all functions; 10,000
 	Log               *slog.Logger  // discarded when nil
+
+	// Scales says whether a scaler would start a server for functions with these labels (sorted) and
+	// this kind when nobody fits them, and how long they may wait for it. It is called under the
+	// lock, so it takes none. ScaleTrouble says why no server came, or nothing. See scaler.Scaler.
+	Scales       func(labels []string, kind string) (time.Duration, bool)
+	ScaleTrouble func(labels []string) string
 }
 
 func (c Config) withDefaults() Config {
@@ -66,7 +72,8 @@ type Balancer struct {
 	virtual   time.Duration        // see charge
 	turns     int                  // how often a tenant has begun to wait
 	wakes     wakes
-	changes   bool // all who wait may find a place
+	changes   bool   // all who wait may find a place
+	demanded  signal // a scaler may have a server to start
 	waiters   int
 	inFlight  int
 	idle      signal // inFlight became 0

@@ -52,7 +52,7 @@ func (b *Balancer) sated(f *fn) {
 		return
 	}
 	f.tenant.waiting.Remove(f.turn)
-	f.turn, f.wake = nil, time.Time{}
+	f.turn, f.wake, f.scaled = nil, time.Time{}, false
 	b.wakeAt(f)
 	if f.tenant.waiting.Len() == 0 {
 		delete(b.hungry, f.tenant)

@@ -33,6 +33,7 @@ type fn struct {
 	queue     list.List     // of *waiter: runs, the oldest first
 	asking    list.List     // of *waiter: Inits
 	asked     int           // how long queue was when placement last let it wait for a slot; 0: it did not
+	scaled    bool          // it waits for a server that a scaler starts
 	turn      *list.Element // in its tenant's list; nil: nobody waits
 	wake      time.Time     // see wakeBefore
 	due       time.Time     // wake, as the heap knows it

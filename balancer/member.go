@@ -40,6 +40,10 @@ type member struct {
 	failures int       // since it last worked
 	failedAt time.Time // the last of them
 	triedAt  time.Time // see awaitAside
+	// dispatched counts our runs there. drains are the servers that we drain; the value says
+	// whether a server has said that it drains by itself too.
+	dispatched int64
+	drains     map[string]bool
 }
 
 // silentAfter is how many StatusIntervals without a report make a member dead.
@@ -88,7 +92,7 @@ func (b *Balancer) Join(ctx context.Context, who Member) error {
 
 // admit makes the membership, and ends an older one with the same ID.
 func (b *Balancer) admit(ctx context.Context, who Member) (*member, error) {
-	m := &member{Member: who, since: time.Now(), kick: make(chan struct{}, 1), holders: map[function.ID]*holder{}}
+	m := &member{Member: who, since: time.Now(), kick: make(chan struct{}, 1), holders: map[function.ID]*holder{}, drains: map[string]bool{}}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closing {

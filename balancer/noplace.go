@@ -26,7 +26,7 @@ func (b *Balancer) noPlace(w *waiter, v placement.Verdict, now time.Time) end {
 		return b.exhausted(w, now)
 	}
 	if v == placement.NoHost {
-		return b.hope(w, b.returnOf(w.f, now), now)
+		return b.hope(w, later(b.returnOf(w.f, now), b.scaled(w, now)), now)
 	}
 	return b.noRoom(w, now)
 }
@@ -129,13 +129,6 @@ func (b *Balancer) awaitAside(w *waiter, host *placement.Host, now time.Time) en
 
 func sooner(a, b time.Time) time.Time {
 	if a.IsZero() || b.Before(a) {
-		return b
-	}
-	return a
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
 		return b
 	}
 	return a

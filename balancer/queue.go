@@ -97,20 +97,20 @@ func (b *Balancer) await(ctx context.Context, w *waiter) (dispatch, error) {
 	}
 	select {
 	case a := <-w.answer:
-		return a.result(w)
+		return b.result(w, a)
 	case <-over:
 		why := b.whyLate(w)
 		b.leave(w)
-		return dispatch{}, why.late(w.f.spec)
+		return dispatch{}, b.withTrouble(why.late(w.f.spec), w.f.spec)
 	case <-ctx.Done():
 		b.leave(w)
 		return dispatch{}, function.AsError(ctx.Err())
 	}
 }
 
-func (a answer) result(w *waiter) (dispatch, error) {
+func (b *Balancer) result(w *waiter, a answer) (dispatch, error) {
 	if a.why != nil {
-		return dispatch{}, a.why.error(w.f.spec)
+		return dispatch{}, b.withTrouble(a.why.error(w.f.spec), w.f.spec)
 	}
 	return a.dispatch, a.err
 }

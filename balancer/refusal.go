@@ -15,6 +15,7 @@ type refusal struct {
 	servers    [][]function.ServerStatus // when none fits
 	hindrances []hindrance               // of those that fit
 	retryAfter time.Duration
+	scaled     bool // a scaler was to start a server
 }
 
 // A hindrance is why one member that fits does not run a function now.
@@ -28,7 +29,7 @@ type hindrance struct {
 
 // refusal wants the lock. Its text is made later, without it.
 func (b *Balancer) refusal(f *fn, now time.Time) *refusal {
-	r := &refusal{retryAfter: f.outlook()}
+	r := &refusal{retryAfter: f.outlook(), scaled: f.scaled}
 	c := b.classOf(f)
 	for _, host := range c.snapshot.Hosts {
 		m := c.fitting[host].m
@@ -67,7 +68,11 @@ func (r *refusal) error(spec function.Spec) error {
 // late is the refusal of a run whose time was over while it waited.
 func (r *refusal) late(spec function.Spec) error {
 	if len(r.hindrances) == 0 {
-		return function.Errorf(function.CodeTimeout, "the time limit was over while %s waited for a server %s to come back", spec.FullName(), wanted(spec))
+		event := "come back"
+		if r.scaled {
+			event = "be started"
+		}
+		return function.Errorf(function.CodeTimeout, "the time limit was over while %s waited for a server %s to %s", spec.FullName(), wanted(spec), event)
 	}
 	code := function.CodeNoCapacity
 	if slices.ContainsFunc(r.hindrances, func(h hindrance) bool { return h.why == starting }) {

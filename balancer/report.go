@@ -15,6 +15,7 @@ func (b *Balancer) reported(m *member, st function.Status) error {
 	if m.gone {
 		return context.Cause(m.ctx)
 	}
+	st = m.overlay(st)
 	now := time.Now()
 	before, first := m.status.Servers, m.reports == 0
 	m.reports++

@@ -114,6 +114,7 @@ func (b *Balancer) reserve(f *fn, site *placement.Site, now time.Time) dispatch 
 	b.charge(f, costOf(f, h))
 	h.sent()
 	h.m.sent()
+	h.m.dispatched++
 	b.recount(h)
 	h.UsedAt = now
 	h.m.host.Breaker.Sent(now)

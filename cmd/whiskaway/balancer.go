@@ -19,6 +19,7 @@ type balancerCommand struct {
 	*options
 	listen, data, pprof string
 	drain               time.Duration
+	scale               scaleFlags
 }
 
 func newBalancer(o *options) *cobra.Command {
@@ -33,6 +34,7 @@ func newBalancer(o *options) *cobra.Command {
 	f.StringVar(&c.listen, "listen", "127.0.0.1:3234", "where it listens; plain http on loopback, TLS elsewhere")
 	f.StringVar(&c.data, "data", "", "the data directory (default: whiskaway/balancer under the user's state directory)")
 	f.DurationVar(&c.drain, "drain-timeout", drainTimeout, "how long runs under way may go on when the balancer is to stop; a second signal ends it at once")
+	c.scale.add(f)
 	pprofFlag(f, &c.pprof)
 	return cmd
 }
@@ -58,7 +60,15 @@ func (c *balancerCommand) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	bal, err := balancer.Open(balancer.Config{Dir: filepath.Join(dir, "balancer"), Log: log})
+	scale, err := c.scale.open(dir, face, log)
+	if err != nil {
+		return err
+	}
+	cfg := balancer.Config{Dir: filepath.Join(dir, "balancer"), Log: log}
+	if scale != nil {
+		cfg.Scales, cfg.ScaleTrouble = scale.Serves, scale.Trouble
+	}
+	bal, err := balancer.Open(cfg)
 	if err != nil {
 		return err
 	}
@@ -82,6 +92,10 @@ func (c *balancerCommand) run(ctx context.Context, out io.Writer) error {
 	}
 	serving := drainFirst(ctx, working, hurry, g, c.drain, bal.Retire)
 	g.Go(func() error { return face.serve(serving, handler) })
+	g.Go(func() error { return face.serve(ctx, handler) })
+	if scale != nil {
+		g.Go(func() error { return scale.Run(working, bal) })
+	}
 	fmt.Fprintf(out, `balancer listening on %[1]s
 tokens in %[2]s
 
