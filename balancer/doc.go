@@ -21,6 +21,9 @@
 //   - Every wait ends: with its caller's context, the run's time limit, the start
 //     limit, the label grace, or the balancer. The number of waiters for absent
 //     servers is bounded, so are the Specs, the leases and the runs at a member.
+//   - What waits for a server that a scaler may start is counted once, in choose, and
+//     taken back in await (scaling.go). A server that we drain is marked in its reports, so
+//     that all else sees it as if the server had said so itself.
 //   - Every goroutine belongs to a Join or to the Balancer; Join and Close wait.
 //   - Nothing is done for a claim that does not cover the function's namespace,
 //     and the answer then is the same as for a function that nobody knows.
