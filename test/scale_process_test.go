@@ -87,12 +87,12 @@ func TestScaleMoreServersWhileRunsWait(t *testing.T) {
 func TestAlwaysTrue6And4ScalerFindsItsServersAgain(t *testing.T) {
 	s := newScaled(t, "--scale", "cpu=process:--share SHARE")
 	s.goOn()
-	id, claim := s.mustInit("cpu")
+	s.mustInit("cpu")
 	before := servers(s.home)
 	for range rounds(2, 50) {
 		s.balancer.kill()
 		s.start()
-		id, claim = s.mustInit("cpu") // waits for the server to come back
+		id, claim := s.mustInit("cpu") // waits for the server to come back
 		if err := s.run(id, claim); err != nil {
 			t.Fatal(err)
 		}
