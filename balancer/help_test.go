@@ -35,6 +35,9 @@ func checkReleased(t testing.TB, b *Balancer) {
 	if b.inFlight != 0 || b.waiters != 0 {
 		t.Errorf("%d runs in flight and %d waiters after the end", b.inFlight, b.waiters)
 	}
+	if len(b.unmet) != 0 {
+		t.Errorf("there is demand after the end: %v", b.unmet)
+	}
 	for _, f := range b.functions {
 		for _, h := range f.holders {
 			t.Errorf("%s is still held at %s after the end, %d in flight", f.spec.FullName(), h.m.Name, h.inFlight)
