@@ -24,8 +24,8 @@ test: ## set up what is missing, then lint and run all tests with the race detec
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
 	CGO_ENABLED=1 $(GO) test -race -tags nvml ./gpu
 
-test-slow: ## the tests of `make test` with their hundreds of rounds in full
-	@scripts/setup test
+test-slow: ## the tests of `make test` with their hundreds of rounds in full, and with a real Kubernetes API server
+	@scripts/setup slow
 	@$(MAKE) --no-print-directory build
 	CGO_ENABLED=1 WHISKAWAY_SLOW=1 $(GO) test -race -timeout 240m ./...
 

@@ -22,6 +22,7 @@ type scaled struct {
 	address  string
 	args     []string
 	share    string // a directory of the functions
+	workers  int    // that the function may have at one server; 0: any number
 	balancer *process
 	client   *wire.Client
 }
@@ -63,9 +64,7 @@ done
 func (s *scaled) spec(label string) (function.Spec, []byte) {
 	code := zipOf(s.t, map[string]string{"exec": fmt.Sprintf(waits, s.share)})
 	spec := function.Spec{Namespace: "guest", Action: "waits", Kind: "native", Main: "main", Code: function.DigestOf(code)}
-	if label != "" {
-		spec.Require.Labels = []string{label}
-	}
+	spec.Require.Labels, spec.Require.Workers = []string{label}, s.workers
 	return spec, code
 }
 

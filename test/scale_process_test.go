@@ -61,16 +61,38 @@ func TestAlwaysTrue8ScalerKeepsBusyServers(t *testing.T) {
 	awaitServers(t, s.home, 0)
 }
 
+// When runs wait at a server for longer than a moment, a further one comes, and no more than allowed.
+func TestScaleMoreServersWhileRunsWait(t *testing.T) {
+	s := newScaled(t, "--scale", "cpu=process:--share SHARE", "--scale-max", "2")
+	s.workers = 1 // of the function, at each server
+	id, claim := s.mustInit("cpu")
+	ends := make(chan error, 6)
+	for range cap(ends) {
+		go func() { ends <- s.run(id, claim) }()
+	}
+	s.ran(1)
+	awaitServers(t, s.home, 2)
+	s.goOn()
+	for range cap(ends) {
+		if err := <-ends; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := strings.Count(s.balancer.log(), "scaler: starting servers"); n != 2 || len(servers(s.home)) != 2 {
+		t.Errorf("%d starts, and these servers: %v", n, servers(s.home))
+	}
+}
+
 // A balancer that was killed finds its servers again, uses them, and ends them when it ends.
 func TestAlwaysTrue6And4ScalerFindsItsServersAgain(t *testing.T) {
 	s := newScaled(t, "--scale", "cpu=process:--share SHARE")
 	s.goOn()
-	id, claim := s.mustInit("cpu")
+	s.mustInit("cpu")
 	before := servers(s.home)
 	for range rounds(2, 50) {
 		s.balancer.kill()
 		s.start()
-		id, claim = s.mustInit("cpu") // waits for the server to come back
+		id, claim := s.mustInit("cpu") // waits for the server to come back
 		if err := s.run(id, claim); err != nil {
 			t.Fatal(err)
 		}

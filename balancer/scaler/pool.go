@@ -28,6 +28,8 @@ type pool struct {
 	failures  int // in a row
 	notBefore time.Time
 
+	refuse  bool                                 // refusing has just begun, so that who waits has to ask again
+	closed  atomic.Int64                         // nobody waits for it until then, in Unix nanoseconds: starts fail all the time
 	trouble atomic.Pointer[string]               // why no server comes; nil: no reason is known
 	lacks   atomic.Pointer[map[string]time.Time] // kinds that its servers lack, until when that is believed
 }
@@ -110,6 +112,7 @@ func (p *pool) seeServers(servers []Server, now time.Time) (came bool) {
 	if came {
 		p.failures, p.notBefore = 0, time.Time{}
 		p.trouble.Store(nil)
+		p.closed.Store(0)
 	}
 	return came
 }
@@ -180,6 +183,10 @@ const (
 	maxPause   = 5 * time.Minute // the longest
 )
 
+// patience is after how many failures in a row what waits is refused. Who comes after the
+// pause is the next try.
+const patience = 3
+
 // failed counts a start that came to nothing.
 func (p *pool) failed(now time.Time, why string) {
 	pause := maxPause
@@ -188,6 +195,10 @@ func (p *pool) failed(now time.Time, why string) {
 	}
 	p.failures++
 	p.notBefore = now.Add(pause)
+	if p.failures >= patience {
+		p.refuse = true
+		p.closed.Store(p.notBefore.UnixNano())
+	}
 	p.say(why)
 }
 

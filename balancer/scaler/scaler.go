@@ -148,6 +148,8 @@ func (s *Scaler) see(fleet Fleet, now time.Time) (reconsider bool) {
 	}
 	for i, p := range s.pools {
 		p.press(came[i], now)
+		reconsider = reconsider || p.refuse
+		p.refuse = false
 	}
 	return reconsider
 }

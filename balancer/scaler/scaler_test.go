@@ -85,14 +85,30 @@ func TestStartsThatFailAreTriedEverMoreRarelyWithFakeDriver(t *testing.T) {
 	c.err = errors.New("no credit")
 	scaling(t, c, Config{}, func(s *Scaler) {
 		c.wait(1)
-		c.after(time.Hour)
+		c.after(time.Minute)
+		if b := c.book(); b.starts != 3 || b.reset != 1 {
+			t.Errorf("%+v; want what waits to be refused after three failures", b)
+		}
+		for range 60 {
+			c.wait(1) // somebody calls every minute
+			c.after(time.Minute)
+		}
 		if b := c.book(); b.starts < 10 || b.starts > 25 {
 			t.Errorf("%d starts in an hour", b.starts)
+		}
+		c.after(2 * time.Second)
+		if _, ok := s.Serves([]string{"gpu"}, "python:3"); ok {
+			t.Error("it is waited for while starts fail all the time")
 		}
 		if why := s.Trouble([]string{"gpu"}); !strings.Contains(why, "starting a server failed") || strings.Contains(why, "no credit") {
 			t.Errorf("the trouble is %q", why)
 		}
 		c.set(func() { c.err = nil })
+		time.Sleep(maxPause)
+		if _, ok := s.Serves([]string{"gpu"}, "python:3"); !ok {
+			t.Error("it is given up for ever")
+		}
+		c.wait(1)
 		if c.after(10*time.Minute) != 1 {
 			t.Error("it was not tried again")
 		}

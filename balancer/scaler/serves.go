@@ -10,8 +10,9 @@ import (
 // Serves says how long something with these labels (sorted) and this kind may wait
 // for a server that is started for it; false when none would be. It takes no lock.
 func (s *Scaler) Serves(labels []string, kind string) (time.Duration, bool) {
+	now := time.Now()
 	for _, p := range s.pools {
-		if p.serves(labels) && !p.isLacking(kind, time.Now()) {
+		if p.serves(labels) && !p.isLacking(kind, now) && now.UnixNano() >= p.closed.Load() {
 			return s.cfg.StartTimeout, true
 		}
 	}
