@@ -1,12 +1,33 @@
 package placement
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Snapshot is where functions of one class (the same kind and labels) can run: the
 // hosts that are connected, do not drain, and have the labels and the kind. Its owner makes it anew when
-// that changes, not for each run.
+// that changes, not for each run. A site at a host that is not in it counts as if it were not there.
 type Snapshot struct {
 	Hosts []*Host
+	has   map[*Host]struct{} // the same; nil: look through Hosts
+}
+
+// SnapshotOf makes a Snapshot in which a host is found without looking at all of them.
+func SnapshotOf(hosts []*Host) Snapshot {
+	s := Snapshot{Hosts: hosts, has: make(map[*Host]struct{}, len(hosts))}
+	for _, h := range hosts {
+		s.has[h] = struct{}{}
+	}
+	return s
+}
+
+func (s *Snapshot) contains(h *Host) bool {
+	if s.has == nil {
+		return slices.Contains(s.Hosts, h)
+	}
+	_, ok := s.has[h]
+	return ok
 }
 
 // A Request is the run at the head of a function's queue. The whole queue stands behind it.
@@ -31,11 +52,34 @@ const (
 type Decision struct {
 	Verdict Verdict
 	Site    *Site     // for Run
-	Start   *Host     // begin a start there as well; nil: none
-	Until   time.Time // for Wait: when to ask again though nothing has changed; zero: never
+	Start   *Host     // begin a start there as well; nil: none. Then ask again: there may be more to start.
+	Until   time.Time // for Wait and NoRoom: when to ask again though nothing has changed; zero: never
 }
 
 // Place decides where the function's next run goes. See design.md.
 func Place(s Snapshot, f *Function, r Request, now time.Time) Decision {
-	panic("to be written")
+	if len(s.Hosts) == 0 {
+		return Decision{Verdict: NoHost}
+	}
+	q := question{hosts: &s, f: f, r: &r, now: now, pricer: price(f)}
+	if site, cost := q.warmest(); site != nil {
+		return Decision{Verdict: Run, Site: site, Start: q.better(site, cost)}
+	}
+	c := q.coldest()
+	if c.host == nil {
+		return q.nowhere(c)
+	}
+	q.lookAtSites()
+	gap := q.gap(c)
+	if q.pays(gap) {
+		return Decision{Verdict: Wait, Start: c.host, Until: q.late}
+	}
+	if q.busy == 0 || q.starting > 0 {
+		return Decision{Verdict: Wait, Until: q.late}
+	}
+	left := inSeconds(patience*gap) - r.Waited
+	if left <= 0 {
+		return Decision{Verdict: Wait, Start: c.host}
+	}
+	return Decision{Verdict: Wait, Until: now.Add(left)}
 }

@@ -18,6 +18,7 @@ type Host struct {
 	GPUs     []Room        // of each GPU
 	Breaker  Breaker
 	Costs    StartCosts
+	slow     mean // logarithm of observed over typical run time
 }
 
 // A Room is what a further worker could have of a resource, in bytes.
@@ -30,12 +31,13 @@ type Room struct {
 
 // A Function is what is known of one function. Its owner changes it; Place only reads it.
 type Function struct {
-	Seed  uint64 // of its ID
-	Need  Need
-	Times RunTimes
-	Start time.Duration // from the process's start until it is ready, on a host of strength 1; 0: not known
-	Sites []*Site       // in no particular order
-	at    map[*Host]*Site
+	Seed   uint64 // of its ID
+	Need   Need
+	Times  RunTimes
+	Start  time.Duration // from the process's start until it is ready, on a host of strength 1; 0: not known
+	Sites  []*Site       // in no particular order; see Add
+	starts StartCosts
+	at     map[*Host]*Site
 }
 
 // A Need is what one more worker of a function takes. Zero: not declared.

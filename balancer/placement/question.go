@@ -1,0 +1,215 @@
+package placement
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// The numbers by which Place decides; design.md says why these.
+const (
+	near     = 1.25                  // hosts that cost at most so many times the least are as good as the cheapest
+	patience = 0.25                  // a run waits for a warm place so much of what a cold one would cost it more
+	worth    = 1.5                   // a start pays if the queue would last longer than so many times its cost
+	minGain  = 20 * time.Millisecond // a place that costs less than this beyond the plain run is not worth a look at all hosts
+)
+
+// A question is one call of Place, and what it has found out so far.
+type question struct {
+	hosts *Snapshot
+	f     *Function
+	r     *Request
+	now   time.Time
+	pricer
+	sitesSeen
+}
+
+// sitesSeen is what lookAtSites finds.
+type sitesSeen struct {
+	busy     int       // ready sites; none of them has a free slot
+	starting int       // sites on their way, but for stuck ones
+	stuck    int       // starts that take much longer than expected
+	cheapest float64   // cost of the best of those that are busy or starting, once it has a free slot; +Inf: none
+	late     time.Time // when the first of the starts counts as stuck; zero: never
+}
+
+// usable reports whether this run may be sent to the host, or a start for it.
+func (q *question) usable(h *Host) bool {
+	return !h.Full && h.Breaker.Allows(q.now) && !slices.Contains(q.r.Tried, h)
+}
+
+// warmest returns the site to run at and what that costs: of the ready ones with a free slot that
+// cost little more than the cheapest, the first by rank. It looks at no other hosts.
+func (q *question) warmest() (best *Site, cost float64) {
+	least, several := math.Inf(1), false
+	for _, s := range q.f.Sites {
+		if !q.free(s) {
+			continue
+		}
+		several = best != nil
+		if c := q.warm(s); best == nil || c < least {
+			best, least = s, c
+		}
+	}
+	if !several {
+		return best, least
+	}
+	top := math.Inf(-1)
+	for _, s := range q.f.Sites {
+		if !q.free(s) {
+			continue
+		}
+		if c := q.warm(s); c <= near*least {
+			if rank := Rank(q.f, s.Host); rank > top {
+				best, cost, top = s, c, rank
+			}
+		}
+	}
+	return best, cost
+}
+
+// free reports whether the run could begin at the site now.
+func (q *question) free(s *Site) bool {
+	return s.State == Ready && s.Load < s.slots() && q.usable(s.Host) && q.hosts.contains(s.Host)
+}
+
+// better returns a host where the function should be started though site has a free slot: the site's host is
+// so crowded, or so slow, that even with the start another would cost clearly less.
+func (q *question) better(site *Site, cost float64) *Host {
+	h := site.Host
+	if cost-h.roundTrip()-q.alone(h)/h.slowdown() < minGain.Seconds() {
+		return nil
+	}
+	for _, s := range q.f.Sites {
+		if s.State == Starting {
+			return nil // one at a time is enough: nobody has to wait
+		}
+	}
+	if c := q.coldest(); c.host != nil && cost > near*c.cost {
+		return c.host
+	}
+	return nil
+}
+
+// A candidate is a host where the function could be started.
+type candidate struct {
+	host    *Host // nil: none
+	cost    float64
+	retryAt time.Time // when the first of the hosts that are set aside is tried again; zero: none is
+}
+
+// coldest returns the host to start at: of those that cost little more than the cheapest, the first by rank.
+func (q *question) coldest() (best candidate) {
+	least := math.Inf(1)
+	for _, h := range q.hosts.Hosts {
+		if c, ok := q.coldCost(h); ok {
+			least = min(least, c)
+		}
+		if at := h.Breaker.RetryAt(); at.After(q.now) && (best.retryAt.IsZero() || at.Before(best.retryAt)) {
+			best.retryAt = at
+		}
+	}
+	top := math.Inf(-1)
+	for _, h := range q.hosts.Hosts {
+		rank := Rank(q.f, h)
+		if rank <= top {
+			continue
+		}
+		if c, ok := q.coldCost(h); ok && c <= near*least {
+			best.host, best.cost, top = h, c, rank
+		}
+	}
+	return best
+}
+
+// coldCost is what the run costs with a start at the host; not ok: it cannot be started there.
+func (q *question) coldCost(h *Host) (cost float64, ok bool) {
+	if !q.usable(h) {
+		return 0, false
+	}
+	found := Absent
+	if s := q.f.at[h]; s != nil {
+		if s.State != Cold {
+			return 0, false
+		}
+		found = s.Present
+	}
+	lack, evicts := q.f.Need.lacks(h)
+	if lack != nothing {
+		return 0, false
+	}
+	return q.cold(h, found, evicts), true
+}
+
+// lookAtSites counts what there is of the function when no slot is free.
+func (q *question) lookAtSites() {
+	q.cheapest = math.Inf(1)
+	for _, s := range q.f.Sites {
+		switch {
+		case !q.counts(s):
+			continue
+		case s.State == Ready:
+			q.busy++
+		case q.isStuck(s):
+			q.stuck++
+			continue
+		default:
+			q.starting++
+			if at := q.stuckAt(s); q.late.IsZero() || at.Before(q.late) {
+				q.late = at
+			}
+		}
+		q.cheapest = min(q.cheapest, s.Host.roundTrip()+q.crowded(s.Host))
+	}
+}
+
+// counts reports whether something of the function is there that this run may yet get. A host
+// that is full for now will have room again.
+func (q *question) counts(s *Site) bool {
+	h := s.Host
+	return s.State != Cold && h.Breaker.Allows(q.now) && !slices.Contains(q.r.Tried, h) && q.hosts.contains(h)
+}
+
+func (q *question) isStuck(s *Site) bool {
+	return s.State == Starting && !q.stuckAt(s).After(q.now)
+}
+
+// gap is what the run costs more at a cold host than at a site once that has a free slot.
+func (q *question) gap(c candidate) float64 {
+	if math.IsInf(q.cheapest, 1) {
+		return c.cost
+	}
+	return max(0, c.cost-q.cheapest)
+}
+
+// pays reports whether a start that costs so much more would help the queue: whether somebody in it would
+// still wait by the time the start is clearly over.
+func (q *question) pays(gap float64) bool {
+	return q.served(worth*gap) < float64(q.r.Waiting)
+}
+
+// served is how many runs of the queue begin within so many seconds with what is there and on its way.
+func (q *question) served(within float64) float64 {
+	var runs float64
+	for _, s := range q.f.Sites {
+		if !q.counts(s) || q.isStuck(s) {
+			continue
+		}
+		width, left := q.width(s), within
+		if s.State == Starting {
+			runs += width
+			left = max(0, within-q.rest(s, q.now))
+		}
+		runs += width * left / max(q.alone(s.Host), 1e-6)
+	}
+	return runs
+}
+
+// nowhere answers when no slot is free and the function cannot be started anywhere else.
+func (q *question) nowhere(c candidate) Decision {
+	q.lookAtSites()
+	if q.busy+q.starting+q.stuck == 0 {
+		return Decision{Verdict: NoRoom, Until: c.retryAt}
+	}
+	return Decision{Verdict: Wait, Until: c.retryAt}
+}
