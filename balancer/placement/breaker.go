@@ -20,11 +20,11 @@ const (
 // A Breaker sets a host aside that fails or flaps, and lets single runs through to try it again. The
 // zero value is closed: the host is used.
 type Breaker struct {
+	open      bool
 	Seed      uint64 // spreads the times, so that several balancers don't try a host all at once; the host's will do
 	failures  int    // in a row
 	score     float64
 	scoredAt  time.Time
-	open      bool
 	setAside  time.Duration // for how long it was last opened
 	till      time.Time     // until when, also after it closed
 	probing   bool

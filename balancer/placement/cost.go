@@ -80,42 +80,49 @@ func (p *pricer) alone(h *Host) float64 {
 	return p.run / h.strength() * h.slowdown()
 }
 
-// crowded is the run time with who else is there: what of it is the CPU's takes longer.
-func (p *pricer) crowded(h *Host) float64 {
-	return p.alone(h) * (1 + p.cpuPart*(h.crowd()-1))
+// crowded is what a run takes with so many runs for each CPU: what of it is the CPU's takes longer.
+func (p *pricer) crowded(alone, crowd float64) float64 {
+	return alone * (1 + p.cpuPart*(crowd-1))
+}
+
+// plain is the cost at a worker that has nothing else to do.
+func (p *pricer) plain(h *Host) float64 {
+	return h.roundTrip() + p.crowded(p.alone(h), h.crowd())
 }
 
 // warm is the cost at a worker that is there: round trip, backlog and run.
 func (p *pricer) warm(s *Site) float64 {
-	backlog := float64(s.Load) / float64(s.slots()) * p.alone(s.Host)
-	return s.Host.roundTrip() + backlog + p.crowded(s.Host)
+	alone := p.alone(s.Host)
+	backlog := float64(s.Load) / float64(s.slots()) * alone
+	return s.Host.roundTrip() + backlog + p.crowded(alone, s.Host.crowd())
 }
 
 // cold is the cost where the function has to be started first.
 func (p *pricer) cold(h *Host, found Presence, evicts bool) float64 {
-	start := p.startTime(h, found)
+	alone, crowd := p.alone(h), h.crowd()
+	start := p.startTime(h, found, crowd)
 	if evicts {
 		start += evictionShare * start
 	}
-	backlog := float64(h.Load) / (slotsPerCPU * h.cpus()) * p.alone(h)
-	return h.roundTrip() + start + backlog + p.crowded(h)
+	backlog := float64(h.Load) / (slotsPerCPU * h.cpus()) * alone
+	return h.roundTrip() + start + backlog + p.crowded(alone, crowd)
 }
 
 // startTime is what a start takes: what the host has to do for it, and the process itself.
-func (p *pricer) startTime(h *Host, found Presence) float64 {
-	return overhead(p.f, h, found) + p.start/h.strength()*h.crowd()
+func (p *pricer) startTime(h *Host, found Presence, crowd float64) float64 {
+	return overhead(p.f, h, found) + p.start/h.strength()*crowd
 }
 
 // rest is how long a start in flight will still take. One that is late is expected to take a
 // quarter of its age longer.
 func (p *pricer) rest(s *Site, now time.Time) float64 {
 	age := max(0, now.Sub(s.Began).Seconds())
-	return max(p.startTime(s.Host, s.Present)-age, age/4)
+	return max(p.startTime(s.Host, s.Present, s.Host.crowd())-age, age/4)
 }
 
 // stuckAt is when a start in flight counts as stuck, so that nobody should count on it.
 func (p *pricer) stuckAt(s *Site) time.Time {
-	return s.Began.Add(inSeconds(3*p.startTime(s.Host, s.Present) + 1))
+	return s.Began.Add(inSeconds(3*p.startTime(s.Host, s.Present, s.Host.crowd()) + 1))
 }
 
 // width is how many runs a site really gets on with at once: its slots, but

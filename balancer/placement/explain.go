@@ -31,9 +31,7 @@ func Explain(s Snapshot, f *Function, r Request, now time.Time) Reasons {
 		if count := out.of(f, h, r.Tried, now); count != nil {
 			*count++
 		}
-		if at := h.Breaker.RetryAt(); at.After(now) && (out.RetryAt.IsZero() || at.Before(out.RetryAt)) {
-			out.RetryAt = at
-		}
+		out.RetryAt = sooner(out.RetryAt, h.Breaker.RetryAt(), now)
 	}
 	return out
 }

@@ -98,27 +98,50 @@ func (f *Function) RunTime(h *Host) time.Duration {
 	return inSeconds(f.Times.reference(h.Class) / h.strength() * h.slowdown())
 }
 
+// A slowness is how much longer runs take at a host than is typical for its class.
+type slowness struct {
+	log    mean    // the factor's logarithm
+	factor float64 // where it is more than chance; 0: it is not
+}
+
 // learnSlowdown learns from a run that took ratio times as long as is typical.
 func (h *Host) learnSlowdown(ratio float64) {
 	const most = 2.1 // a factor of 8: one run says no more than that
-	h.slow.add(min(max(math.Log(ratio), -most), most), slowWindow)
+	s := &h.slow
+	s.log.add(min(max(math.Log(ratio), -most), most), slowWindow)
+	s.factor = 0
+	if s.log.count >= knownRuns && math.Abs(s.log.value) >= math.Log(ordinarySpread) {
+		s.factor = math.Exp(s.log.value)
+	}
 }
 
 // Slowdown is how much longer runs take at the host than is typical for its class, smoothed; 1: as long, or not known.
-func (h *Host) Slowdown() float64 { return math.Exp(h.slow.value) }
+func (h *Host) Slowdown() float64 { return math.Exp(h.slow.log.value) }
 
 // slowdown is Slowdown where it is more than chance.
 func (h *Host) slowdown() float64 {
-	if h.slow.count < knownRuns || math.Abs(h.slow.value) < math.Log(ordinarySpread) {
+	if h.slow.factor == 0 {
 		return 1
 	}
-	return h.Slowdown()
+	return h.slow.factor
 }
 
 // StartCosts is what a start at a host takes beside the function's own start: handing over the
 // code, unpacking it, building its environment. The zero value knows nothing.
 type StartCosts struct {
-	factor [3]float64 // by Presence: logarithm of what it takes there over what is usual for the function
+	factor [3]float64 // by Presence: what it takes there over what is usual; 0: not known
+}
+
+func (c *StartCosts) of(found Presence) float64 {
+	if c.factor[found] == 0 {
+		return 1
+	}
+	return c.factor[found]
+}
+
+// correct moves the factor by so much of what was missed, a factor too. It stays where it can be unlearnt.
+func (c *StartCosts) correct(found Presence, missed, by float64) {
+	c.factor[found] = min(max(c.of(found)*math.Pow(missed, by), 0.001), 1000)
 }
 
 // ordinaryOverhead is what a start takes beside the process's own, by Presence, until it is measured.
@@ -127,7 +150,7 @@ var ordinaryOverhead = [3]float64{Absent: 0.5, HasCode: 0.2, Prepared: 0.02}
 // overhead is what a start takes beside the process's own, in seconds. The function has a
 // part in it (the size of its code, its dependencies) and the host (its connection, its disk); both are factors.
 func overhead(f *Function, h *Host, found Presence) float64 {
-	return ordinaryOverhead[found] * math.Exp(f.starts.factor[found]+h.Costs.factor[found])
+	return ordinaryOverhead[found] * f.starts.of(found) * h.Costs.of(found)
 }
 
 // Started tells that a start of f at h took so long in all; found is what it found there.
@@ -140,9 +163,9 @@ func (f *Function) Started(h *Host, found Presence, took, own time.Duration) {
 	}
 	f.learnStart(own.Seconds() * h.strength() / crowd)
 	beside := max((took - own).Seconds(), 0.001)
-	missed := math.Log(beside / overhead(f, h, found))
-	f.starts.factor[found] = bounded(f.starts.factor[found] + 0.5*missed) // functions differ more than hosts
-	h.Costs.factor[found] = bounded(h.Costs.factor[found] + 0.2*missed)
+	missed := beside / overhead(f, h, found)
+	f.starts.correct(found, missed, 0.5) // functions differ more than hosts
+	h.Costs.correct(found, missed, 0.2)
 }
 
 func (f *Function) learnStart(seconds float64) {
@@ -153,13 +176,10 @@ func (f *Function) learnStart(seconds float64) {
 	f.Start += inSeconds((seconds - f.Start.Seconds()) / startWindow)
 }
 
-// bounded keeps a factor's logarithm where it can be unlearnt: between a thousandth and a thousand times.
-func bounded(log float64) float64 { return min(max(log, -7), 7) }
-
 // StartTime returns what a start of f at h can be expected to take now, by what is there.
 func (f *Function) StartTime(h *Host, found Presence) time.Duration {
 	p := price(f)
-	return inSeconds(p.startTime(h, found))
+	return inSeconds(p.startTime(h, found, h.crowd()))
 }
 
 // Answered tells a measured round trip to the host: the time of a call less the time that the

@@ -2,6 +2,7 @@ package placement
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -13,9 +14,11 @@ type Snapshot struct {
 	has   map[*Host]struct{} // the same; nil: look through Hosts
 }
 
-// SnapshotOf makes a Snapshot in which a host is found without looking at all of them.
+// SnapshotOf makes a Snapshot of the hosts that is fast to look through: it finds a host without looking
+// at all of them, and hosts of one class stand together.
 func SnapshotOf(hosts []*Host) Snapshot {
-	s := Snapshot{Hosts: hosts, has: make(map[*Host]struct{}, len(hosts))}
+	s := Snapshot{Hosts: slices.Clone(hosts), has: make(map[*Host]struct{}, len(hosts))}
+	slices.SortStableFunc(s.Hosts, func(a, b *Host) int { return strings.Compare(a.Class, b.Class) })
 	for _, h := range hosts {
 		s.has[h] = struct{}{}
 	}
@@ -61,7 +64,7 @@ func Place(s Snapshot, f *Function, r Request, now time.Time) Decision {
 	if len(s.Hosts) == 0 {
 		return Decision{Verdict: NoHost}
 	}
-	q := question{hosts: &s, f: f, r: &r, now: now, pricer: price(f)}
+	q := question{snapshot: s, r: r, now: now, pricer: price(f)}
 	if site, cost := q.warmest(); site != nil {
 		return Decision{Verdict: Run, Site: site, Start: q.better(site, cost)}
 	}

@@ -8,18 +8,16 @@ import (
 
 // The numbers by which Place decides; design.md says why these.
 const (
-	near     = 1.25                  // hosts that cost at most so many times the least are as good as the cheapest
-	patience = 0.25                  // a run waits for a warm place so much of what a cold one would cost it more
-	worth    = 1.5                   // a start pays if the queue would last longer than so many times its cost
-	minGain  = 20 * time.Millisecond // a place that costs less than this beyond the plain run is not worth a look at all hosts
+	near     = 1.25 // hosts that cost at most so many times the least are as good as the cheapest
+	patience = 0.25 // a run waits for a warm place so much of what a cold one would cost it more
+	worth    = 1.5  // a start pays if the queue would last longer than so many times its cost
 )
 
 // A question is one call of Place, and what it has found out so far.
 type question struct {
-	hosts *Snapshot
-	f     *Function
-	r     *Request
-	now   time.Time
+	snapshot Snapshot
+	r        Request
+	now      time.Time
 	pricer
 	sitesSeen
 }
@@ -70,15 +68,15 @@ func (q *question) warmest() (best *Site, cost float64) {
 
 // free reports whether the run could begin at the site now.
 func (q *question) free(s *Site) bool {
-	return s.State == Ready && s.Load < s.slots() && q.usable(s.Host) && q.hosts.contains(s.Host)
+	return s.State == Ready && s.Load < s.slots() && q.usable(s.Host) && q.snapshot.contains(s.Host)
 }
 
 // better returns a host where the function should be started though site has a free slot: the site's host is
 // so crowded, or so slow, that even with the start another would cost clearly less.
 func (q *question) better(site *Site, cost float64) *Host {
 	h := site.Host
-	if cost-h.roundTrip()-q.alone(h)/h.slowdown() < minGain.Seconds() {
-		return nil
+	if cost-h.roundTrip()-q.alone(h)/h.slowdown() < q.startTime(h, Prepared, 1) {
+		return nil // not worth a look at all hosts
 	}
 	for _, s := range q.f.Sites {
 		if s.State == Starting {
@@ -99,27 +97,41 @@ type candidate struct {
 }
 
 // coldest returns the host to start at: of those that cost little more than the cheapest, the first by rank.
-func (q *question) coldest() (best candidate) {
-	least := math.Inf(1)
-	for _, h := range q.hosts.Hosts {
-		if c, ok := q.coldCost(h); ok {
-			least = min(least, c)
-		}
-		if at := h.Breaker.RetryAt(); at.After(q.now) && (best.retryAt.IsZero() || at.Before(best.retryAt)) {
-			best.retryAt = at
-		}
-	}
-	top := math.Inf(-1)
-	for _, h := range q.hosts.Hosts {
-		rank := Rank(q.f, h)
-		if rank <= top {
-			continue
-		}
-		if c, ok := q.coldCost(h); ok && c <= near*least {
-			best.host, best.cost, top = h, c, rank
-		}
+func (q *question) coldest() candidate {
+	best, least := q.firstNear(math.Inf(1))
+	if best.cost > near*least { // chosen before the cheapest was seen
+		best, _ = q.firstNear(least)
 	}
 	return best
+}
+
+// firstNear looks once at all hosts and returns the first by rank of those that cost little more than
+// the cheapest so far. What the cheapest is at most is given, and returned.
+func (q *question) firstNear(least float64) (best candidate, cheapest float64) {
+	top := math.Inf(-1)
+	for _, h := range q.snapshot.Hosts {
+		best.retryAt = sooner(best.retryAt, h.Breaker.RetryAt(), q.now)
+		cost, ok := q.coldCost(h)
+		if !ok {
+			continue
+		}
+		least = min(least, cost)
+		if cost > near*least {
+			continue
+		}
+		if rank := Rank(q.f, h); rank > top {
+			best.host, best.cost, top = h, cost, rank
+		}
+	}
+	return best, least
+}
+
+// sooner is the earlier of two times at which a host is tried again. at counts only if it is to come.
+func sooner(first, at, now time.Time) time.Time {
+	if at.IsZero() || !at.After(now) || !first.IsZero() && first.Before(at) {
+		return first
+	}
+	return at
 }
 
 // coldCost is what the run costs with a start at the host; not ok: it cannot be started there.
@@ -159,7 +171,7 @@ func (q *question) lookAtSites() {
 				q.late = at
 			}
 		}
-		q.cheapest = min(q.cheapest, s.Host.roundTrip()+q.crowded(s.Host))
+		q.cheapest = min(q.cheapest, q.plain(s.Host))
 	}
 }
 
@@ -167,7 +179,7 @@ func (q *question) lookAtSites() {
 // that is full for now will have room again.
 func (q *question) counts(s *Site) bool {
 	h := s.Host
-	return s.State != Cold && h.Breaker.Allows(q.now) && !slices.Contains(q.r.Tried, h) && q.hosts.contains(h)
+	return s.State != Cold && h.Breaker.Allows(q.now) && !slices.Contains(q.r.Tried, h) && q.snapshot.contains(h)
 }
 
 func (q *question) isStuck(s *Site) bool {

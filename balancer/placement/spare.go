@@ -41,6 +41,6 @@ func (p *pricer) idle(s *Site, now time.Time) bool {
 	if s.Began.After(used) {
 		used = s.Began
 	}
-	keep := max(spareAfter, inSeconds(spareStart*p.startTime(s.Host, Prepared)))
+	keep := max(spareAfter, inSeconds(spareStart*p.startTime(s.Host, Prepared, 1)))
 	return s.Load == 0 && now.Sub(used) >= keep
 }

@@ -14,11 +14,11 @@ type Host struct {
 	Load     int           // runs there now: ours in flight, and others' by its last report
 	Starting int           // starts of ours in flight there
 	Full     bool          // it may have no further run of ours at all
-	Memory   Room          // for further workers
-	GPUs     []Room        // of each GPU
 	Breaker  Breaker
 	Costs    StartCosts
-	slow     mean // logarithm of observed over typical run time
+	Memory   Room   // for further workers
+	GPUs     []Room // of each GPU
+	slow     slowness
 }
 
 // A Room is what a further worker could have of a resource, in bytes.
