@@ -75,14 +75,14 @@ func Place(s Snapshot, f *Function, r Request, now time.Time) Decision {
 	q.lookAtSites()
 	gap := q.gap(c)
 	if q.pays(gap) {
-		return Decision{Verdict: Wait, Start: c.host, Until: q.late}
+		return Decision{Verdict: Wait, Start: c.host, Until: q.wake}
 	}
 	if q.busy == 0 || q.starting > 0 {
-		return Decision{Verdict: Wait, Until: q.late}
+		return Decision{Verdict: Wait, Until: q.wake}
 	}
 	left := inSeconds(patience*gap) - r.Waited
 	if left <= 0 {
-		return Decision{Verdict: Wait, Start: c.host}
+		return Decision{Verdict: Wait, Start: c.host, Until: q.wake}
 	}
-	return Decision{Verdict: Wait, Until: now.Add(left)}
+	return Decision{Verdict: Wait, Until: sooner(q.wake, now.Add(left), now)}
 }

@@ -28,7 +28,7 @@ type sitesSeen struct {
 	starting int       // sites on their way, but for stuck ones
 	stuck    int       // starts that take much longer than expected
 	cheapest float64   // cost of the best of those that are busy or starting, once it has a free slot; +Inf: none
-	late     time.Time // when the first of the starts counts as stuck; zero: never
+	wake     time.Time // when the first start counts as stuck, or a broken ready host is tried again; zero: never
 }
 
 // usable reports whether this run may be sent to the host, or a start for it.
@@ -159,6 +159,9 @@ func (q *question) lookAtSites() {
 	for _, s := range q.f.Sites {
 		switch {
 		case !q.counts(s):
+			if s.State == Ready {
+				q.wake = sooner(q.wake, s.Host.Breaker.RetryAt(), q.now)
+			}
 			continue
 		case s.State == Ready:
 			q.busy++
@@ -167,9 +170,7 @@ func (q *question) lookAtSites() {
 			continue
 		default:
 			q.starting++
-			if at := q.stuckAt(s); q.late.IsZero() || at.Before(q.late) {
-				q.late = at
-			}
+			q.wake = sooner(q.wake, q.stuckAt(s), q.now)
 		}
 		q.cheapest = min(q.cheapest, q.plain(s.Host))
 	}
