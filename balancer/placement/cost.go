@@ -1,6 +1,9 @@
 package placement
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // What is assumed until something is measured. See design.md for where the numbers are from.
 const (
@@ -8,8 +11,9 @@ const (
 	ordinaryRTT     = 5 * time.Millisecond
 	ordinaryRun     = 500 * time.Millisecond
 	ordinaryStart   = 300 * time.Millisecond
-	ordinaryCPUPart = 0.5 // how much of a run is work for the CPU
-	slotsPerCPU     = 4   // runs of a function at a host that does not say how many it can have
+	ordinaryCPUPart = 1 // how much of a run is work for the CPU
+	soft            = 0.1
+	slotsPerCPU     = 4 // runs of a function at a host that does not say how many it can have
 )
 
 // evictionShare is what it costs to end idle workers of others, in starts of the function that wants their room:
@@ -39,7 +43,8 @@ func (h *Host) roundTrip() float64 {
 
 // crowd is how many runs and starts share each CPU if one more comes; at least 1.
 func (h *Host) crowd() float64 {
-	return max(1, float64(h.Load+h.Starting+1)/h.cpus())
+	x := float64(h.Load+h.Starting+1) / h.cpus()
+	return (x + 1 + math.Sqrt((x-1)*(x-1)+soft)) / 2
 }
 
 // slots is how many runs the site can have at once.

@@ -66,7 +66,10 @@ func Place(s Snapshot, f *Function, r Request, now time.Time) Decision {
 	}
 	q := question{snapshot: s, r: r, now: now, pricer: price(f)}
 	if site, cost := q.warmest(); site != nil {
-		return Decision{Verdict: Run, Site: site, Start: q.better(site, cost)}
+		if start, wait := q.better(site, cost); wait {
+			return Decision{Verdict: Wait, Start: start, Until: now.Add(lookAgain)}
+		}
+		return Decision{Verdict: Run, Site: site}
 	}
 	c := q.coldest()
 	if c.host == nil {

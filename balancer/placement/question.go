@@ -8,9 +8,10 @@ import (
 
 // The numbers by which Place decides; design.md says why these.
 const (
-	near     = 1.25 // hosts that cost at most so many times the least are as good as the cheapest
-	patience = 0.25 // a run waits for a warm place so much of what a cold one would cost it more
-	worth    = 1.5  // a start pays if the queue would last longer than so many times its cost
+	near      = 1.25                   // hosts that cost at most so many times the least are as good as the cheapest
+	patience  = 0.25                   // a run waits for a warm place so much of what a cold one would cost it more
+	lookAgain = 100 * time.Millisecond // a run that waits though a slot is free asks again so soon
+	worth     = 1.5                    // a start pays if the queue would last longer than so many times its cost
 )
 
 // A question is one call of Place, and what it has found out so far.
@@ -33,7 +34,7 @@ type sitesSeen struct {
 
 // usable reports whether this run may be sent to the host, or a start for it.
 func (q *question) usable(h *Host) bool {
-	return !h.Full && h.Breaker.Allows(q.now) && !slices.Contains(q.r.Tried, h)
+	return !h.Full && !h.quiet(q.now) && h.Breaker.Allows(q.now) && !slices.Contains(q.r.Tried, h)
 }
 
 // warmest returns the site to run at and what that costs: of the ready ones with a free slot that
@@ -71,22 +72,36 @@ func (q *question) free(s *Site) bool {
 	return s.State == Ready && s.Load < s.slots() && q.usable(s.Host) && q.snapshot.contains(s.Host)
 }
 
-// better returns a host where the function should be started though site has a free slot: the site's host is
-// so crowded, or so slow, that even with the start another would cost clearly less.
-func (q *question) better(site *Site, cost float64) *Host {
+// better looks for something better than the site, which has a free slot: its host may be so crowded, or so slow,
+// that elsewhere the run would be over clearly sooner even with a start. Then the run waits for that start.
+func (q *question) better(site *Site, cost float64) (start *Host, wait bool) {
 	h := site.Host
 	if cost-h.roundTrip()-q.alone(h)/h.slowdown() < q.startTime(h, Prepared, 1) {
-		return nil // not worth a look at all hosts
+		return nil, false // not worth a look at all hosts
 	}
+	starting := false
 	for _, s := range q.f.Sites {
-		if s.State == Starting {
-			return nil // one at a time is enough: nobody has to wait
+		if s.State != Starting || !q.counts(s) || q.isStuck(s) {
+			continue
+		}
+		starting = true
+		if near*q.soon(s) < cost {
+			return nil, true
 		}
 	}
-	if c := q.coldest(); c.host != nil && cost > near*c.cost {
-		return c.host
+	if starting {
+		return nil, false // one at a time is enough: nobody has to wait
 	}
-	return nil
+	if c := q.coldest(); c.host != nil && near*c.cost < cost {
+		return c.host, true
+	}
+	return nil, false
+}
+
+// soon is the cost at a site that is on its way, with the queue that waits for it.
+func (q *question) soon(s *Site) float64 {
+	queue := float64(q.r.Waiting-1) / q.width(s) * q.alone(s.Host)
+	return q.rest(s, q.now) + queue + q.plain(s.Host)
 }
 
 // A candidate is a host where the function could be started.

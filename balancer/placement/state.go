@@ -19,6 +19,8 @@ type Host struct {
 	Memory   Room   // for further workers
 	GPUs     []Room // of each GPU
 	slow     slowness
+	heardAt  time.Time // see Heard
+	loadThen int       // Load when it was last heard
 }
 
 // A Room is what a further worker could have of a resource, in bytes.
