@@ -12,8 +12,13 @@ const (
 	ordinaryRun     = 500 * time.Millisecond
 	ordinaryStart   = 300 * time.Millisecond
 	ordinaryCPUPart = 1 // how much of a run is work for the CPU
-	soft            = 0.1
 	slotsPerCPU     = 4 // runs of a function at a host that does not say how many it can have
+)
+
+// What a crowded host costs. See design.md.
+const (
+	crowdPrice = 4   // a run that makes a host crowded costs the others there and those to come, too: in all so many times its own delay
+	softness   = 0.1 // how early crowding begins to count: at 0 only when all CPUs are taken
 )
 
 // evictionShare is what it costs to end idle workers of others, in starts of the function that wants their room:
@@ -41,10 +46,11 @@ func (h *Host) roundTrip() float64 {
 	return h.RTT.Seconds()
 }
 
-// crowd is how many runs and starts share each CPU if one more comes; at least 1.
+// crowd is how many runs and starts share each CPU if one more comes, at least 1. It begins to rise a little
+// before all CPUs are taken, for others come while a run is there: it is a smooth maximum of 1 and the load.
 func (h *Host) crowd() float64 {
-	x := float64(h.Load+h.Starting+1) / h.cpus()
-	return (x + 1 + math.Sqrt((x-1)*(x-1)+soft)) / 2
+	load := float64(h.Load+h.Starting+1) / h.cpus()
+	return (load + 1 + math.Sqrt((load-1)*(load-1)+softness)) / 2
 }
 
 // slots is how many runs the site can have at once.
@@ -85,9 +91,10 @@ func (p *pricer) alone(h *Host) float64 {
 	return p.run / h.strength() * h.slowdown()
 }
 
-// crowded is what a run takes with so many runs for each CPU: what of it is the CPU's takes longer.
+// crowded is what a run costs with so many runs for each CPU: what of it is the CPU's takes longer, for it and for
+// the others there.
 func (p *pricer) crowded(alone, crowd float64) float64 {
-	return alone * (1 + p.cpuPart*(crowd-1))
+	return alone * (1 + crowdPrice*p.cpuPart*(crowd-1))
 }
 
 // plain is the cost at a worker that has nothing else to do.
@@ -134,8 +141,8 @@ func (p *pricer) stuckAt(s *Site) time.Time {
 // for the CPU's part of them no more than the CPUs that others leave.
 func (p *pricer) width(s *Site) float64 {
 	slots := float64(s.slots())
-	others := max(0, s.Host.Load-s.Load)
-	free := max(1, s.Host.cpus()-float64(others))
+	beside := max(0, s.Host.Load-s.Load)
+	free := max(1, s.Host.cpus()-float64(beside))
 	if slots <= free {
 		return slots
 	}

@@ -47,12 +47,12 @@ type RunTimes struct {
 	cpu     mean // how much longer runs took on crowded hosts: 0 not at all, 1 as if all of a run were work for the CPU
 }
 
-// reference is the run time at strength 1 in a class, in seconds; 0: not known.
+// reference is the run time at strength 1 in a class, in seconds; 0: not known. A class of which little
+// is known is taken to be like the others.
 func (t *RunTimes) reference(class string) float64 {
-	if known, ok := t.byClass[class]; ok {
-		return known.value
-	}
-	return t.all.value
+	known := t.byClass[class]
+	part := float64(known.count) / runWindow
+	return part*known.value + (1-part)*t.all.value
 }
 
 func (t *RunTimes) cpuPart() float64 {

@@ -73,11 +73,15 @@ func (q *question) free(s *Site) bool {
 }
 
 // better looks for something better than the site, which has a free slot: its host may be so crowded, or so slow,
-// that elsewhere the run would be over clearly sooner even with a start. Then the run waits for that start.
+// that elsewhere the run would be over clearly sooner even with a start. Then the run waits for that start, which
+// may be on its way; otherwise it is to begin.
 func (q *question) better(site *Site, cost float64) (start *Host, wait bool) {
 	h := site.Host
+	if q.f.Times.all.count == 0 {
+		return nil, false // what its runs take is a guess
+	}
 	if cost-h.roundTrip()-q.alone(h)/h.slowdown() < q.startTime(h, Prepared, 1) {
-		return nil, false // not worth a look at all hosts
+		return nil, false // no start costs less: not worth a look at all hosts
 	}
 	starting := false
 	for _, s := range q.f.Sites {
@@ -90,7 +94,7 @@ func (q *question) better(site *Site, cost float64) (start *Host, wait bool) {
 		}
 	}
 	if starting {
-		return nil, false // one at a time is enough: nobody has to wait
+		return nil, false // one at a time is enough: there is a place for everybody
 	}
 	if c := q.coldest(); c.host != nil && near*c.cost < cost {
 		return c.host, true
