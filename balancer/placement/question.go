@@ -29,7 +29,7 @@ type sitesSeen struct {
 	starting int       // sites on their way, but for stuck ones
 	stuck    int       // starts that take much longer than expected
 	cheapest float64   // cost of the best of those that are busy or starting, once it has a free slot; +Inf: none
-	wake     time.Time // when the first start counts as stuck, or a broken ready host is tried again; zero: never
+	wake     time.Time // when the first start counts as stuck, or a ready host is no longer set aside; zero: never
 }
 
 // usable reports whether this run may be sent to the host, or a start for it.
@@ -129,7 +129,7 @@ func (q *question) coldest() candidate {
 func (q *question) firstNear(least float64) (best candidate, cheapest float64) {
 	top := math.Inf(-1)
 	for _, h := range q.snapshot.Hosts {
-		best.retryAt = sooner(best.retryAt, h.Breaker.RetryAt(), q.now)
+		best.retryAt = sooner(best.retryAt, h.asideTill(q.now), q.now)
 		cost, ok := q.coldCost(h)
 		if !ok {
 			continue
@@ -176,11 +176,11 @@ func (q *question) coldCost(h *Host) (cost float64, ok bool) {
 func (q *question) lookAtSites() {
 	q.cheapest = math.Inf(1)
 	for _, s := range q.f.Sites {
+		if s.State == Ready {
+			q.wake = sooner(q.wake, s.Host.asideTill(q.now), q.now)
+		}
 		switch {
 		case !q.counts(s):
-			if s.State == Ready {
-				q.wake = sooner(q.wake, s.Host.Breaker.RetryAt(), q.now)
-			}
 			continue
 		case s.State == Ready:
 			q.busy++
@@ -240,8 +240,9 @@ func (q *question) served(within float64) float64 {
 // nowhere answers when no slot is free and the function cannot be started anywhere else.
 func (q *question) nowhere(c candidate) Decision {
 	q.lookAtSites()
+	verdict := Wait
 	if q.busy+q.starting+q.stuck == 0 {
-		return Decision{Verdict: NoRoom, Until: c.retryAt}
+		verdict = NoRoom
 	}
-	return Decision{Verdict: Wait, Until: c.retryAt}
+	return Decision{Verdict: verdict, Until: c.retryAt}
 }
