@@ -185,6 +185,13 @@ func TestPlace(t *testing.T) {
 		{name: "on its way, but stuck", rows: []row{{name: "a", has: Starting, began: time.Minute}, {name: "b"}}, want: "start b, wait"},
 		{name: "on its way, stuck, nobody else", rows: []row{{name: "a", has: Starting, began: time.Hour}}, want: "wait"},
 
+		{name: "on its way, and that start is the probe", rows: []row{{name: "a", has: Starting}}, do: func(sc *scene) {
+			b := &sc.snapshot.Hosts[0].Breaker
+			fails(b, failuresInRow, after(-time.Minute))
+			b.Sent(testNow)
+		}, want: "wait 30s"},
+		{name: "on its way, but the breaker opened", rows: []row{{name: "a", has: Starting, broken: true}}, want: "wait 1.06s"},
+
 		{name: "not where it drains", rows: []row{{name: "a", has: Ready, far: true}, {name: "b"}}, want: "start b, wait"},
 		{name: "not where it was refused", rows: []row{{name: "a", has: Ready, tried: true}, {name: "b"}}, want: "start b, wait"},
 		{name: "not where it is full", rows: []row{{name: "a", has: Ready, full: true}, {name: "b", has: Ready, load: 3}}, want: "run b"},
