@@ -60,7 +60,7 @@ func TestAlwaysTrue8ABurstStartsAFunctionOncePerHost(t *testing.T) {
 func TestABurstOfWaitingRunsStaysTogether(t *testing.T) {
 	f := &Function{Seed: 11, Start: time.Second}
 	quiet, crowded := &Host{CPUs: 4, Load: 1}, &Host{CPUs: 4, Load: 16}
-	for range runWindow {
+	for range 5 * runWindow {
 		f.Ran(quiet, time.Second)
 		f.Ran(crowded, time.Second)
 	}

@@ -15,7 +15,7 @@ type candidate struct {
 // coldest returns the host to start at: of those that cost little more than the cheapest, the first by rank.
 func (q *question) coldest() candidate {
 	best, least := q.firstNear(math.Inf(1))
-	if best.cost > near*least { // chosen before the cheapest was seen
+	if best.cost > enough(least) { // chosen before the cheapest was seen
 		best, _ = q.firstNear(least)
 	}
 	return best
@@ -32,7 +32,7 @@ func (q *question) firstNear(least float64) (best candidate, cheapest float64) {
 			continue
 		}
 		least = min(least, cost)
-		if cost > near*least {
+		if cost > enough(least) {
 			continue
 		}
 		if rank := Rank(q.f, h); rank > top {

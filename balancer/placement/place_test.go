@@ -167,6 +167,8 @@ func TestPlace(t *testing.T) {
 		{name: "to the nearer", rows: []row{{name: "a", has: Ready, rtt: time.Second}, {name: "b", has: Ready}}, want: "run b"},
 		{name: "so crowded that a start elsewhere is better", rows: []row{{name: "a", has: Ready, other: 8, cpus: 1}, {name: "b"}}, want: "start b, wait 100ms"},
 		{name: "so slow that a start elsewhere is better", rows: []row{{name: "a", has: Ready, slow: 8}, {name: "b"}}, want: "start b, wait 100ms"},
+		{name: "so crowded that runs to come would gain by a start", rows: []row{{name: "a", has: Ready, other: 6, cpus: 5}, {name: "b"}}, want: "start b, run a"},
+		{name: "not for runs so short", rows: []row{{name: "a", has: Ready, other: 50, cpus: 1}, {name: "b"}}, do: runs(10 * time.Millisecond), want: "run a"},
 		{name: "crowded, but so are the others", rows: []row{{name: "a", has: Ready, other: 8, cpus: 1}, {name: "b", other: 8, cpus: 1}}, want: "run a"},
 
 		{name: "busy: wait a quarter of what a start costs more", rows: []row{{name: "a", has: Ready, load: 4}, {name: "b"}}, want: "wait 380ms"},

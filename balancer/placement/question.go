@@ -8,6 +8,9 @@ import (
 // The numbers by which Place decides; design.md says why these.
 const (
 	near      = 1.25                   // hosts that cost at most so many times the least are as good as the cheapest
+	slack     = 0.25                   // but by at most so many seconds
+	while     = 10 * time.Second       // for so long a start is expected to be of use
+	look      = 20 * time.Millisecond  // runs that take less are not worth a look at all hosts, which takes up to 0.1 ms
 	patience  = 0.25                   // a run waits for a warm place so much of what a cold one would cost it more
 	lookAgain = 100 * time.Millisecond // a run that waits though a slot is free asks again so soon
 	worth     = 1.5                    // a start pays if the queue would last longer than so many times its cost
@@ -30,6 +33,9 @@ type sitesSeen struct {
 	cheapest float64   // cost of the best of those that are busy or starting, once it has a free slot; +Inf: none
 	wake     time.Time // when the first start counts as stuck, or a ready host is no longer set aside; zero: never
 }
+
+// enough is what a host may cost to be as good as the cheapest.
+func enough(least float64) float64 { return least + min((near-1)*least, slack) }
 
 // usable reports whether this run may be sent to the host, or a start for it.
 func (q *question) usable(h *Host) bool {
