@@ -2,6 +2,7 @@ package placement
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -26,7 +27,10 @@ func (q *question) coldest() candidate {
 func (q *question) firstNear(least float64) (best candidate, cheapest float64) {
 	top := math.Inf(-1)
 	for _, h := range q.snapshot.Hosts {
-		best.retryAt = sooner(best.retryAt, h.asideTill(q.now), q.now)
+		if till := h.asideTill(q.now); !till.IsZero() {
+			best.retryAt = sooner(best.retryAt, till, q.now)
+			continue
+		}
 		cost, ok := q.coldCost(h)
 		if !ok {
 			continue
@@ -42,9 +46,9 @@ func (q *question) firstNear(least float64) (best candidate, cheapest float64) {
 	return best, least
 }
 
-// coldCost is what the run costs with a start at the host; not ok: it cannot be started there.
+// coldCost is what the run costs with a start at the host, which is not set aside; not ok: it cannot be started there.
 func (q *question) coldCost(h *Host) (cost float64, ok bool) {
-	if !q.usable(h) {
+	if h.Full || slices.Contains(q.r.Tried, h) {
 		return 0, false
 	}
 	found := Absent
