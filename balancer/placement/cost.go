@@ -17,7 +17,7 @@ const (
 
 // What a crowded host costs. See design.md.
 const (
-	crowdPrice = 4   // a run that makes a host crowded costs the others there and those to come, too: in all so many times its own delay
+	crowdPrice = 1.5 // a run that makes a host crowded delays the others there as well: in all so many times its own delay
 	softness   = 0.1 // how early crowding begins to count: at 0 only when all CPUs are taken
 )
 

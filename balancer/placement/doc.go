@@ -10,4 +10,5 @@
 //   - Place changes nothing and allocates nothing that grows with the hosts.
 //   - A host whose site of the function is Starting is never told to start it again.
 //   - A run is sent to a host only while a slot of its site is free.
+//   - No queue stands still while a host can be used: see design.md, and checkProgress in the tests.
 package placement

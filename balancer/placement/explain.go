@@ -10,6 +10,7 @@ type Reasons struct {
 	Hosts    int       // all in the snapshot
 	Tried    int       // refused this run
 	Broken   int       // set aside by their breaker
+	Quiet    int       // have not been heard for too long; see Host.Heard
 	Full     int       // may have no further run at all
 	Starting int       // are starting the function
 	Busy     int       // have it ready, but no free slot
@@ -20,7 +21,7 @@ type Reasons struct {
 
 // Usable is how many hosts could run or start it now.
 func (r Reasons) Usable() int {
-	return r.Hosts - r.Tried - r.Broken - r.Full - r.Starting - r.Busy - r.NoMemory - r.NoGPU
+	return r.Hosts - r.Tried - r.Broken - r.Quiet - r.Full - r.Starting - r.Busy - r.NoMemory - r.NoGPU
 }
 
 // Explain says which condition removes which hosts for the function's next run, for the text of a
@@ -44,6 +45,8 @@ func (r *Reasons) of(f *Function, h *Host, tried []*Host, now time.Time) *int {
 		return &r.Tried
 	case !h.Breaker.Allows(now):
 		return &r.Broken
+	case h.quiet(now):
+		return &r.Quiet
 	case h.Full:
 		return &r.Full
 	case site != nil && site.State == Starting:

@@ -20,12 +20,15 @@ func TestExplain(t *testing.T) {
 		{name: "cold", gpus: []Room{{}}},
 	})
 	sc.f.Need.GPUs = 1
+	quiet := &Host{}
+	quiet.Heard(after(-time.Minute))
+	sc.snapshot.Hosts = append(sc.snapshot.Hosts, quiet)
 	got := Explain(sc.snapshot, sc.f, sc.r, testNow)
 	if got.RetryAt.IsZero() {
 		t.Error("it does not say when a broken one is tried again")
 	}
 	got.RetryAt = time.Time{}
-	want := Reasons{Hosts: 10, Tried: 1, Broken: 1, Full: 1, Starting: 1, Busy: 1, NoMemory: 1, NoGPU: 2}
+	want := Reasons{Hosts: 11, Tried: 1, Broken: 1, Quiet: 1, Full: 1, Starting: 1, Busy: 1, NoMemory: 1, NoGPU: 2}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

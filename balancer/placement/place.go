@@ -65,11 +65,12 @@ func Place(s Snapshot, f *Function, r Request, now time.Time) Decision {
 		return Decision{Verdict: NoHost}
 	}
 	q := question{snapshot: s, r: r, now: now, pricer: price(f)}
-	if site, cost := q.warmest(); site != nil {
-		if start, wait := q.better(site, cost); wait {
+	if site := q.warmest(); site != nil {
+		start, wait := q.better(site)
+		if wait {
 			return Decision{Verdict: Wait, Start: start, Until: now.Add(lookAgain)}
 		}
-		return Decision{Verdict: Run, Site: site}
+		return Decision{Verdict: Run, Site: site, Start: start}
 	}
 	c := q.coldest()
 	if c.host == nil {

@@ -167,6 +167,8 @@ func TestPlace(t *testing.T) {
 		{name: "to the nearer", rows: []row{{name: "a", has: Ready, rtt: time.Second}, {name: "b", has: Ready}}, want: "run b"},
 		{name: "so crowded that a start elsewhere is better", rows: []row{{name: "a", has: Ready, other: 8, cpus: 1}, {name: "b"}}, want: "start b, wait 100ms"},
 		{name: "so slow that a start elsewhere is better", rows: []row{{name: "a", has: Ready, slow: 8}, {name: "b"}}, want: "start b, wait 100ms"},
+		{name: "so crowded that runs to come would gain by a start", rows: []row{{name: "a", has: Ready, other: 6, cpus: 5}, {name: "b"}}, want: "start b, run a"},
+		{name: "not for runs so short", rows: []row{{name: "a", has: Ready, other: 50, cpus: 1}, {name: "b"}}, do: runs(10 * time.Millisecond), want: "run a"},
 		{name: "crowded, but so are the others", rows: []row{{name: "a", has: Ready, other: 8, cpus: 1}, {name: "b", other: 8, cpus: 1}}, want: "run a"},
 
 		{name: "busy: wait a quarter of what a start costs more", rows: []row{{name: "a", has: Ready, load: 4}, {name: "b"}}, want: "wait 380ms"},
@@ -184,6 +186,13 @@ func TestPlace(t *testing.T) {
 		{name: "on its way, and more would help", rows: []row{{name: "a", has: Starting}, {name: "b"}, {name: "c"}, {name: "d"}}, do: waiting(15), want: "start b, start d, wait 5.58s"},
 		{name: "on its way, but stuck", rows: []row{{name: "a", has: Starting, began: time.Minute}, {name: "b"}}, want: "start b, wait"},
 		{name: "on its way, stuck, nobody else", rows: []row{{name: "a", has: Starting, began: time.Hour}}, want: "wait"},
+
+		{name: "on its way, and that start is the probe", rows: []row{{name: "a", has: Starting}}, do: func(sc *scene) {
+			b := &sc.snapshot.Hosts[0].Breaker
+			fails(b, failuresInRow, after(-time.Minute))
+			b.Sent(testNow)
+		}, want: "wait 30s"},
+		{name: "on its way, but the breaker opened", rows: []row{{name: "a", has: Starting, broken: true}}, want: "wait 1.06s"},
 
 		{name: "not where it drains", rows: []row{{name: "a", has: Ready, far: true}, {name: "b"}}, want: "start b, wait"},
 		{name: "not where it was refused", rows: []row{{name: "a", has: Ready, tried: true}, {name: "b"}}, want: "start b, wait"},

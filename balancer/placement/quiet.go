@@ -28,3 +28,14 @@ func (h *Host) quiet(now time.Time) bool {
 	}
 	return silence > quietAfter || float64(h.Load-h.loadThen) > quietRuns*h.cpus()
 }
+
+// asideTill is when to look again at a host that is set aside for now; zero: it is not.
+func (h *Host) asideTill(now time.Time) time.Time {
+	switch {
+	case !h.Breaker.Allows(now):
+		return h.Breaker.RetryAt()
+	case h.quiet(now):
+		return now.Add(quietSoon)
+	}
+	return time.Time{}
+}

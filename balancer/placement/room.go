@@ -76,26 +76,3 @@ func (r Room) fits(size int64) (fits, evicts bool) {
 	}
 	return r.Free+r.Idle >= size, r.Free < size
 }
-
-// workers is how many workers of that size there would be room for; at most limit.
-func (r Room) workers(size int64, limit int) int {
-	if !r.Known || size <= 0 {
-		return limit
-	}
-	return int(min((r.Free+r.Idle)/size, int64(limit)))
-}
-
-// slotsAt is how many runs of f a host is good for where nothing says it: four for each CPU, as
-// far as there is room for their workers, and at least one.
-func (n Need) slotsAt(h *Host) int {
-	limit := int(slotsPerCPU * h.cpus())
-	limit = h.Memory.workers(n.memoryAt(h), limit)
-	if count := n.gpus(); count > 0 {
-		onGPUs := 0
-		for _, gpu := range h.GPUs {
-			onGPUs += gpu.workers(n.gpuMemory(gpu), limit)
-		}
-		limit = min(limit, onGPUs/count)
-	}
-	return max(limit, 1)
-}

@@ -10,14 +10,15 @@ const (
 )
 
 // Spare returns a ready site that the function does not need any more, or nil: the last one by rank of those
-// that nobody has used for some time, if the others are far from busy. It is never the only one.
+// that nobody has used for some time, if the others are far from busy. It is never the only one. Sites at hosts
+// that drain count as any: the owner is to remove them first, or to leave the function alone.
 func Spare(f *Function, now time.Time) *Site {
 	p := price(f)
 	var spare *Site
 	var load, width float64
 	for _, s := range f.Sites {
-		if s.State != Ready {
-			continue
+		if s.State != Ready || !s.Host.asideTill(now).IsZero() {
+			continue // what is set aside is no help to the others
 		}
 		load += float64(s.Load)
 		width += p.width(s)

@@ -74,3 +74,16 @@ func TestAFreshStartIsNotSpare(t *testing.T) {
 		t.Error("it was started a second ago")
 	}
 }
+
+// A site at a host that is set aside is no reason to give up another.
+func TestTheLastUsableSiteIsNotSpare(t *testing.T) {
+	f := &Function{}
+	hosts := equalHosts(2)
+	for _, h := range hosts {
+		f.Add(&Site{Host: h, State: Ready, Slots: 4})
+	}
+	fails(&hosts[0].Breaker, failuresInRow, testNow)
+	if s := Spare(f, testNow); s != nil {
+		t.Error("the only one that can be used is spare")
+	}
+}
