@@ -16,6 +16,8 @@ type Member struct {
 	ID   string // stays the same over restarts
 	Name string // for people; the ID when empty
 	Host function.Host
+	// Labels are what its servers get by the operator's word, see withGranted; none: their own count.
+	Labels []string
 }
 
 // A member is one membership: from Join to its end.
@@ -122,6 +124,7 @@ func (b *Balancer) remove(m *member, why error) {
 
 // reported takes over a status report.
 func (b *Balancer) reported(m *member, st function.Status) error {
+	st.Servers = withGranted(m.Labels, st.Servers)
 	warm := map[function.ID]bool{}
 	for _, f := range st.Functions {
 		if f.State == "ready" {

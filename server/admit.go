@@ -13,6 +13,7 @@ import (
 // An offer is what this machine has. It does not change.
 type offer struct {
 	labels []string // sorted
+	found  []string // those of them that nobody had to give; sorted
 	kinds  kinds
 	gpus   []function.GPU
 	memory int64 // bytes that functions may use; 0: not known
@@ -26,20 +27,32 @@ type kinds interface {
 
 // newOffer adds to the given labels those that are found: the machine's, and its GPUs'.
 func newOffer(given []string, k kinds, gpus []function.GPU, memory int64) offer {
-	labels := slices.Concat(given, gpu.Labels(gpus), []string{runtime.GOOS, runtime.GOARCH})
-	slices.Sort(labels)
-	return offer{labels: slices.Compact(labels), kinds: k, gpus: gpus, memory: memory}
+	found := sorted(gpu.Labels(gpus), []string{runtime.GOOS, runtime.GOARCH})
+	return offer{labels: sorted(given, found), found: found, kinds: k, gpus: gpus, memory: memory}
 }
 
-// admit checks whether the function could run here at all. CodeNoCapacity says what is missing.
-func (o offer) admit(spec function.Spec) error {
-	if err := spec.Check(); err != nil {
-		return err
-	}
+// sorted returns both lists as one, sorted, without duplicates.
+func sorted(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// hasLabels checks the labels that the function asks for. CodeNoCapacity says which is missing.
+func (o offer) hasLabels(spec function.Spec) error {
 	for _, label := range spec.Require.Labels {
 		if _, found := slices.BinarySearch(o.labels, label); !found {
 			return function.Errorf(function.CodeNoCapacity, "the label %q is not here; there are %s", label, strings.Join(o.labels, ", "))
 		}
+	}
+	return nil
+}
+
+// admit checks whether the function could run here at all, its labels aside. CodeNoCapacity says
+// what is missing.
+func (o offer) admit(spec function.Spec) error {
+	if err := spec.Check(); err != nil {
+		return err
 	}
 	if !o.kinds.Serves(spec.Kind) {
 		return function.Errorf(function.CodeNoCapacity, "the kind %q cannot be run here; there are %s", spec.Kind, o.kindNames())

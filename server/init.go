@@ -17,6 +17,13 @@ func (s *Server) PutCode(ctx context.Context, namespace string, digest function.
 
 // Init implements function.Host.
 func (s *Server) Init(ctx context.Context, spec function.Spec, lease function.Lease) (function.ID, error) {
+	if err := s.offer.hasLabels(spec); err != nil {
+		return function.ID{}, err
+	}
+	return s.init(ctx, spec, lease)
+}
+
+func (s *Server) init(ctx context.Context, spec function.Spec, lease function.Lease) (function.ID, error) {
 	if err := s.offer.admit(spec); err != nil {
 		return function.ID{}, err
 	}

@@ -21,12 +21,17 @@ const (
 	lastAnswers = 2 * time.Second
 )
 
-// errGone is why a session ends whose server is away.
-var errGone = errors.New("the server's connections are gone")
+var (
+	// errGone is why a session ends whose server is away.
+	errGone = errors.New("the server's connections are gone")
+	// errTokenEnded is why a session ends whose server is trusted no more.
+	errTokenEnded = errors.New("its join token was revoked, or has expired")
+)
 
 // A session is one life of a server that has dialled home.
 type session struct {
 	id, serverID, name string
+	by                 Principal // whose token all its connections have shown
 	// instance is this side's name of the session: who dials sees by it that
 	// it has joined anew.
 	instance string
@@ -41,7 +46,7 @@ type session struct {
 
 func newSession(parent context.Context, req joinRequest) *session {
 	s := &session{
-		id: req.session, serverID: req.serverID, name: req.name, instance: function.NewLeaseID(),
+		id: req.session, serverID: req.serverID, name: req.name, by: req.by, instance: function.NewLeaseID(),
 		pool: newPool(time.Now), parent: parent, done: make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(parent)
@@ -51,8 +56,12 @@ func newSession(parent context.Context, req joinRequest) *session {
 
 // run lets the balancer use the server until it is gone, replaced or dropped.
 func (s *session) run(join func(context.Context, Joining) error, log *slog.Logger) {
-	log = log.With("server", s.name, "id", s.serverID)
+	log = log.With("server", s.name, "id", s.serverID, "token", s.by.ID)
 	ctx, end := context.WithCancelCause(s.ctx)
+	defer s.by.onEnd(func() {
+		end(errTokenEnded)
+		s.pool.close() // without waiting for answers: that machine is trusted no more
+	})()
 	var tending sync.WaitGroup
 	tending.Go(func() { s.tend(ctx, end) })
 	if ctx.Err() == nil {
@@ -81,7 +90,7 @@ func (s *session) callJoin(ctx context.Context, join func(context.Context, Joini
 			err = fmt.Errorf("a panic was caught: %v\n%s", v, debug.Stack())
 		}
 	}()
-	return join(ctx, Joining{ServerID: s.serverID, Name: s.name, Host: s.client})
+	return join(ctx, Joining{ServerID: s.serverID, Name: s.name, Host: s.client, Labels: s.by.Labels})
 }
 
 // tend drops waiting connections that died or grew old, and ends the session

@@ -85,6 +85,6 @@ See what is there:  whiskaway status --data %[3]s
 // joinBalancer makes each server that dials home a member.
 func joinBalancer(bal *balancer.Balancer) func(context.Context, wire.Joining) error {
 	return func(ctx context.Context, j wire.Joining) error {
-		return bal.Join(ctx, balancer.Member{ID: j.ServerID, Name: j.Name, Host: j.Host})
+		return bal.Join(ctx, balancer.Member{ID: j.ServerID, Name: j.Name, Host: j.Host, Labels: j.Labels})
 	}
 }

@@ -186,7 +186,7 @@ func (c *serverCommand) directAuth(face *face, dir string) (wire.Authorizer, str
 
 func (c *serverCommand) join(ctx context.Context, out io.Writer, host *server.Server, log *slog.Logger) error {
 	err := wire.DialHome(ctx, wire.HomeConfig{
-		URL: c.balancer, Token: c.token, ServerID: host.ID(), Name: host.Name(), Host: host, Log: log,
+		URL: c.balancer, Token: c.token, ServerID: host.ID(), Name: host.Name(), Host: server.Placed{Server: host}, Log: log,
 		OnJoined: func() { fmt.Fprintf(out, "joined %s\n", c.balancer) },
 	})
 	switch function.CodeOf(err) {
