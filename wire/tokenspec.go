@@ -54,7 +54,7 @@ func (s *TokenSpec) check() error {
 	info := TokenInfo{ID: "new", Role: s.Role, Namespace: s.Namespace, Labels: s.Labels}
 	switch {
 	case s.Namespace != "" && s.Role != RoleClient:
-		return function.Errorf(function.CodeBadRequest, "only a client's token is limited to a namespace; a %s token is for the whole host", s.Role)
+		return function.Errorf(function.CodeBadRequest, "only a client's token is limited to a namespace; the role %s is for the whole host", s.Role)
 	case len(s.Labels) > 0 && s.Role == RoleAdmin:
 		return function.Errorf(function.CodeBadRequest, "labels are for join and client tokens; an admin token is for the whole host")
 	case s.TTL < 0 || s.TTL > maxTokenTTL:

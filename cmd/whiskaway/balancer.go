@@ -17,6 +17,7 @@ import (
 type balancerCommand struct {
 	*options
 	listen, data, pprof string
+	tls                 tlsFlags
 }
 
 func newBalancer(o *options) *cobra.Command {
@@ -30,6 +31,7 @@ func newBalancer(o *options) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&c.listen, "listen", "127.0.0.1:3234", "where it listens; plain http on loopback, TLS elsewhere")
 	f.StringVar(&c.data, "data", "", "the data directory (default: whiskaway/balancer under the user's state directory)")
+	c.tls.add(f)
 	pprofFlag(f, &c.pprof)
 	return cmd
 }
@@ -46,11 +48,11 @@ func (c *balancerCommand) run(ctx context.Context, out io.Writer) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("making the data directory: %w", err)
 	}
-	face, err := listenWire(ctx, c.listen, dir, log)
+	face, err := listenWire(ctx, c.listen, dir, &c.tls, log)
 	if err != nil {
 		return err
 	}
-	defer face.listener.Close()
+	defer face.close()
 	tokens, err := face.tokens(dir)
 	if err != nil {
 		return err
@@ -60,7 +62,7 @@ func (c *balancerCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer closeInTime(log, "the balancer", bal.Close)
-	handler := wire.NewHandler(wire.HandlerConfig{Host: bal, Auth: tokens, Join: joinBalancer(bal), Log: log})
+	handler := wire.NewHandler(wire.HandlerConfig{Host: bal, Auth: tokens, Tokens: tokens, Join: joinBalancer(bal), Log: log})
 	defer handler.Close()
 	unpublish, err := face.publish(dir)
 	if err != nil {
