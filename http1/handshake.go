@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// shake makes sure that a TLS connection has its handshake before anything else, and in the time that headers may take:
-// who sends half a handshake would otherwise be taken for idle. It reports whether the connection can go on.
-// Who speaks plain HTTP gets PlainAnswer.
+// shake makes sure that a TLS connection has its handshake before anything else, and in the time that
+// headers may take: who sends half a handshake would otherwise be taken for idle. It reports whether
+// the connection can go on. Who speaks plain HTTP gets PlainAnswer.
 func (c *conn) shake() bool {
 	secure, ok := c.net.(*tls.Conn)
 	if !ok {
@@ -31,7 +31,8 @@ func (c *conn) shake() bool {
 	return err == nil
 }
 
-// isHTTP reports whether what stands where a TLS record should begin is the beginning of a request: letters, then a space or a slash.
+// isHTTP reports whether what stands where a TLS record should begin is the beginning of a
+// request: capital letters, and behind three or more of them perhaps a space.
 func isHTTP(header [5]byte) bool {
 	for i, b := range header {
 		if b == ' ' {

@@ -56,6 +56,10 @@ func TestTokensAreManagedByCommand(t *testing.T) {
 			t.Errorf("%s: the fingerprint is %q, want %q", name, fingerprint, want)
 		}
 		refused(t, url, secretOf(text), false)
+		err := wireClient(t, url, text).PutCode(t.Context(), "bob", function.DigestOf([]byte(countPy)), strings.NewReader(countPy))
+		if function.CodeOf(err) != function.CodeForbidden {
+			t.Errorf("%s: another namespace's code: %v", name, err)
+		}
 		table := run(t, append([]string{"token", "list"}, where...)...)
 		for _, word := range []string{"ID", "LAST USED", id, "alice", "pool=eu", "never"} {
 			if !strings.Contains(table, word) {

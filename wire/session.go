@@ -65,7 +65,7 @@ func (s *session) run(join func(context.Context, Joining) error, log *slog.Logge
 	var tending sync.WaitGroup
 	tending.Go(func() { s.tend(ctx, end) })
 	if ctx.Err() == nil {
-		log.Info("a server joined")
+		log.Info("a server joined", "labels", s.by.Labels)
 		err := s.callJoin(ctx, join)
 		log.Info("a server left", "reason", reason(ctx, err))
 	}
