@@ -165,9 +165,9 @@ func (d TokenDir) write(known []knownToken) error {
 	return nil
 }
 
-// lockPatience is how long another process may keep the tokens to itself. It
+// lockPatience is how long other processes may keep the tokens to themselves. Each
 // needs them for a few file operations.
-const lockPatience = 5 * time.Second
+const lockPatience = 20 * time.Second
 
 // lock keeps other processes from changing the tokens until unlock is called.
 func (d TokenDir) lock(ctx context.Context) (unlock func(), err error) {

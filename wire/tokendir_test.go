@@ -134,7 +134,7 @@ func TestManyMayChangeTheTokensAtATime(t *testing.T) {
 	if _, err := OpenTokens(string(dir), ""); err != nil {
 		t.Fatal(err)
 	}
-	const writers, each = 8, 5
+	const writers, each = 4, 4
 	var all sync.WaitGroup
 	for range writers {
 		all.Go(func() {

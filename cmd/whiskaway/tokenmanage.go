@@ -15,7 +15,7 @@ import (
 )
 
 // manageTimeout bounds how long a command on tokens may take.
-const manageTimeout = 10 * time.Second
+const manageTimeout = 30 * time.Second
 
 // A tokenCommand manages the tokens of a host: in its data directory, or by asking it.
 type tokenCommand struct {
