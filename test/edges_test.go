@@ -21,7 +21,7 @@ import (
 // attackers is how many do each bad thing at a time.
 func attackers() int {
 	if slow() {
-		return 200
+		return 100
 	}
 	return 20
 }
@@ -116,8 +116,12 @@ func attacks() map[string]attack {
 	}
 }
 
+// headLimit is how long a handshake, or a request's headers, may take.
+const headLimit = 10 * time.Second
+
 // try attacks on a connection of its own, and waits for its end.
 func (a attack) try(t *testing.T, name, url string) {
+	begin := time.Now()
 	conn, err := net.Dial("tcp", url[strings.Index(url, "//")+2:])
 	if err != nil {
 		t.Error(err)
@@ -138,9 +142,12 @@ func (a attack) try(t *testing.T, name, url string) {
 		case <-tick.C:
 			io.WriteString(conn, a.drip) // after the end this fails, and the answer is there
 		case got := <-answered:
-			// Who was cut while it still wrote may have lost the answer on the way.
-			if got != a.status && !(got == cutOff && a.status == 0) {
-				t.Errorf("%s: the answer is %d, want %d", name, got, a.status)
+			// Who was cut while it still wrote sees that as a reset. And with a hundred of each at a
+			// time this process may be too busy to send its handshake or its headers in time.
+			noAnswer := got == closedSilently || got == cutOff
+			cut := noAnswer && (a.status == 0 || slow() && time.Since(begin) >= headLimit)
+			if got != a.status && !cut {
+				t.Errorf("%s: the answer is %d, want %d, after %v", name, got, a.status, time.Since(begin))
 			}
 			return
 		}
