@@ -38,19 +38,21 @@ func sorted(a, b []string) []string {
 	return slices.Compact(all)
 }
 
-// hasLabels checks the labels that the function asks for. CodeNoCapacity says which is missing.
-func (o offer) hasLabels(spec function.Spec) error {
+// admit checks whether the function could run here at all. CodeNoCapacity says what is missing.
+func (o offer) admit(spec function.Spec) error {
+	if err := spec.Check(); err != nil {
+		return err
+	}
 	for _, label := range spec.Require.Labels {
 		if _, found := slices.BinarySearch(o.labels, label); !found {
 			return function.Errorf(function.CodeNoCapacity, "the label %q is not here; there are %s", label, strings.Join(o.labels, ", "))
 		}
 	}
-	return nil
+	return o.admitPlaced(spec)
 }
 
-// admit checks whether the function could run here at all, its labels aside. CodeNoCapacity says
-// what is missing.
-func (o offer) admit(spec function.Spec) error {
+// admitPlaced is admit for who has looked at the labels already, see Placed.
+func (o offer) admitPlaced(spec function.Spec) error {
 	if err := spec.Check(); err != nil {
 		return err
 	}

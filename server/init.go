@@ -17,16 +17,14 @@ func (s *Server) PutCode(ctx context.Context, namespace string, digest function.
 
 // Init implements function.Host.
 func (s *Server) Init(ctx context.Context, spec function.Spec, lease function.Lease) (function.ID, error) {
-	if err := s.offer.hasLabels(spec); err != nil {
+	if err := s.offer.admit(spec); err != nil {
 		return function.ID{}, err
 	}
 	return s.init(ctx, spec, lease)
 }
 
+// init is Init for a function that was admitted.
 func (s *Server) init(ctx context.Context, spec function.Spec, lease function.Lease) (function.ID, error) {
-	if err := s.offer.admit(spec); err != nil {
-		return function.ID{}, err
-	}
 	if lease.ID == "" {
 		return function.ID{}, function.Errorf(function.CodeBadRequest, "the lease has no id")
 	}

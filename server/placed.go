@@ -13,5 +13,8 @@ type Placed struct{ *Server }
 
 // Init implements function.Host.
 func (p Placed) Init(ctx context.Context, spec function.Spec, lease function.Lease) (function.ID, error) {
+	if err := p.offer.admitPlaced(spec); err != nil {
+		return function.ID{}, err
+	}
 	return p.init(ctx, spec, lease)
 }
