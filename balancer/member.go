@@ -17,6 +17,8 @@ type Member struct {
 	ID   string // stays the same over restarts
 	Name string // for people; the ID when empty
 	Host function.Host
+	// Labels are what its servers get by the operator's word, see withGranted; none: their own count.
+	Labels []string
 }
 
 // A member is one membership: from Join to its end.

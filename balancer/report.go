@@ -10,6 +10,7 @@ import (
 
 // reported takes over a status report.
 func (b *Balancer) reported(m *member, st function.Status) error {
+	st.Servers = withGranted(m.Labels, st.Servers)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if m.gone {

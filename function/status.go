@@ -14,7 +14,8 @@ type ServerStatus struct {
 	Version   string   `json:"version"`
 	OS        string   `json:"os"`
 	Arch      string   `json:"arch"`
-	Labels    []string `json:"labels"` // sorted
+	Labels    []string `json:"labels"`          // sorted
+	Found     []string `json:"found,omitempty"` // those of them that the server found itself, its arch for example; sorted
 	Kinds     []Kind   `json:"kinds"`
 	Walls     []string `json:"walls"` // what keeps functions apart there, in words
 	CPUs      int      `json:"cpus"`

@@ -98,6 +98,10 @@ func (c *conn) closeIfLate(now time.Time) {
 // serve answers one request after another.
 func (c *conn) serve() {
 	defer c.s.drop(c)
+	if !c.shake() {
+		c.close()
+		return
+	}
 	for {
 		switch c.next() {
 		case theirs:

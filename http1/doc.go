@@ -13,6 +13,8 @@
 //     are named with http.TrailerPrefix.
 //   - Handlers do not use their arguments after they have returned, as net/http's
 //     documentation demands: they are used again for the next request.
+//   - A TLS handshake has the time that a request's headers have. Who speaks plain HTTP
+//     instead gets an answer that says so.
 //   - Every goroutine has ended when Wait returns.
 //
 // docs/decisions/0009 says why net/http alone was not enough, with figures.

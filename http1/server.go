@@ -23,6 +23,9 @@ type Config struct {
 	ConnState func(net.Conn, http.ConnState)
 	// Base is what the contexts of requests come from; nil: context.Background.
 	Base context.Context
+	// PlainAnswer is the whole answer, its head included, to who speaks plain HTTP to
+	// a TLS connection; nil: none, it is closed.
+	PlainAnswer []byte
 	// ErrorLog gets what went wrong with connections and handlers.
 	ErrorLog *log.Logger
 }

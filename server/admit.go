@@ -13,6 +13,7 @@ import (
 // An offer is what this machine has. It does not change.
 type offer struct {
 	labels []string // sorted
+	found  []string // those of them that nobody had to give; sorted
 	kinds  kinds
 	gpus   []function.GPU
 	memory int64 // bytes that functions may use; 0: not known
@@ -26,9 +27,15 @@ type kinds interface {
 
 // newOffer adds to the given labels those that are found: the machine's, and its GPUs'.
 func newOffer(given []string, k kinds, gpus []function.GPU, memory int64) offer {
-	labels := slices.Concat(given, gpu.Labels(gpus), []string{runtime.GOOS, runtime.GOARCH})
-	slices.Sort(labels)
-	return offer{labels: slices.Compact(labels), kinds: k, gpus: gpus, memory: memory}
+	found := sorted(gpu.Labels(gpus), []string{runtime.GOOS, runtime.GOARCH})
+	return offer{labels: sorted(given, found), found: found, kinds: k, gpus: gpus, memory: memory}
+}
+
+// sorted returns both lists as one, sorted, without duplicates.
+func sorted(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // admit checks whether the function could run here at all. CodeNoCapacity says what is missing.
@@ -40,6 +47,14 @@ func (o offer) admit(spec function.Spec) error {
 		if _, found := slices.BinarySearch(o.labels, label); !found {
 			return function.Errorf(function.CodeNoCapacity, "the label %q is not here; there are %s", label, strings.Join(o.labels, ", "))
 		}
+	}
+	return o.admitPlaced(spec)
+}
+
+// admitPlaced is admit for who has looked at the labels already, see Placed.
+func (o offer) admitPlaced(spec function.Spec) error {
+	if err := spec.Check(); err != nil {
+		return err
 	}
 	if !o.kinds.Serves(spec.Kind) {
 		return function.Errorf(function.CodeNoCapacity, "the kind %q cannot be run here; there are %s", spec.Kind, o.kindNames())

@@ -48,6 +48,9 @@ func TestAdmitWithFakeKinds(t *testing.T) {
 			spec := function.Spec{Namespace: "n", Action: "a", Kind: "python:3", Main: "main"}
 			c.change(&spec)
 			err := o.admit(spec)
+			if placed := o.admitPlaced(spec); len(spec.Require.Labels) > 0 && placed != nil {
+				t.Errorf("a balancer that has looked at the labels is refused: %v", placed)
+			}
 			if function.CodeOf(err) != c.code || err != nil && !strings.Contains(err.Error(), c.words) {
 				t.Errorf("got %v (%s)", err, function.CodeOf(err))
 			}

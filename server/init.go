@@ -20,6 +20,11 @@ func (s *Server) Init(ctx context.Context, spec function.Spec, lease function.Le
 	if err := s.offer.admit(spec); err != nil {
 		return function.ID{}, err
 	}
+	return s.init(ctx, spec, lease)
+}
+
+// init is Init for a function that was admitted.
+func (s *Server) init(ctx context.Context, spec function.Spec, lease function.Lease) (function.ID, error) {
 	if lease.ID == "" {
 		return function.ID{}, function.Errorf(function.CodeBadRequest, "the lease has no id")
 	}

@@ -112,7 +112,7 @@ func (s *Server) status(st status) function.Status {
 	}
 	one := function.ServerStatus{
 		ID: s.id, Name: s.name, Version: s.version, OS: runtime.GOOS, Arch: runtime.GOARCH,
-		Labels: s.offer.labels, Kinds: s.offer.kinds.Kinds(), Walls: s.Walls(), CPUs: runtime.NumCPU(), Strength: s.strength,
+		Labels: s.offer.labels, Found: s.offer.found, Kinds: s.offer.kinds.Kinds(), Walls: s.Walls(), CPUs: runtime.NumCPU(), Strength: s.strength,
 		Memory: st.spare.memory(function.Memory{Budget: s.offer.memory, Used: st.memory}), GPUs: st.spare.onGPUs(s.gpusNow()),
 		Functions: st.known, Evictions: st.evictions,
 		Workers: st.workers, Running: st.running, Queued: st.queued, Draining: st.draining,

@@ -25,6 +25,8 @@ const (
 	certificateLife = 90 * 24 * time.Hour
 	// clockSlack is how far another machine's clock may be behind.
 	clockSlack = 7 * 24 * time.Hour
+	// authorityName tells an Authority's certificate from others that are pinned.
+	authorityName = "Whiskaway balancer authority"
 )
 
 // An Authority is a balancer's own certificate authority. Tokens name it by its
@@ -83,7 +85,7 @@ func newAuthority(now time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	template := template("Whiskaway balancer authority", now, authorityLife)
+	template := template(authorityName, now, authorityLife)
 	template.IsCA, template.BasicConstraintsValid = true, true
 	template.KeyUsage = x509.KeyUsageCertSign
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)

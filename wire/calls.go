@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -68,6 +69,7 @@ func (h *Handler) init(w http.ResponseWriter, r *http.Request, p Principal) erro
 	if !claim.Covers(req.Spec.Namespace) {
 		return wrongNamespace(req.Spec.Namespace, p)
 	}
+	req.Spec.Require.Labels = withLabels(req.Spec.Require.Labels, p.Labels)
 	wait, err := durationHeader(r.Header, headerTimeout)
 	if err != nil {
 		return err
@@ -84,6 +86,17 @@ func (h *Handler) init(w http.ResponseWriter, r *http.Request, p Principal) erro
 		return err
 	}
 	return writeJSON(w, initAnswer{ID: id})
+}
+
+// withLabels returns what a function needs whose client's token has labels: they are
+// needed too. That makes another function of it, so the answer says which one.
+func withLabels(asked, tokens []string) []string {
+	if len(tokens) == 0 {
+		return asked
+	}
+	all := slices.Concat(asked, tokens)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 func readInit(w http.ResponseWriter, r *http.Request) (initRequest, error) {

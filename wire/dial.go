@@ -120,7 +120,7 @@ func dialError(name string, err error) *function.Error {
 		return function.Errorf(function.CodeUnauthorized,
 			"the certificate of %s is not trusted; use the token that the balancer printed, it carries the fingerprint", name)
 	case errors.As(err, &wrongName):
-		return function.Errorf(function.CodeUnauthorized, "the certificate of %s is for another name (%v); a token that carries the fingerprint of its authority does without the name", name, err)
+		return function.Errorf(function.CodeUnauthorized, "the certificate of %s is for another name (%v); use an address that it is for, or a token that carries the fingerprint of a balancer's own authority: that does without names", name, err)
 	case errors.As(err, &invalid):
 		return function.Errorf(function.CodeUnauthorized, "the certificate of %s is not valid: %v", name, err)
 	case errors.As(err, &plain):

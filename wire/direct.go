@@ -117,14 +117,9 @@ func (d *direct) Run(ctx context.Context, id function.ID, by function.Claim, act
 	return d.home.Run(ctx, id, by, act, out)
 }
 
-// Init hands over the spec; see function.Host.
+// Init hands over the spec, always by home: there the server knows that its balancer asks, which may have
+// granted it labels of which it does not know. See function.Host.
 func (d *direct) Init(ctx context.Context, spec function.Spec, lease function.Lease) (function.ID, error) {
-	if d.good.Load() {
-		id, err := d.dialled.Init(ctx, spec, lease)
-		if !d.failed(ctx, err) {
-			return id, err
-		}
-	}
 	return d.home.Init(ctx, spec, lease)
 }
 

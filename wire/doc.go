@@ -28,10 +28,17 @@
 // the first item has its own status and an error as JSON, and as ever only
 // Whiskaway-Started: no says that nothing has started.
 //
+// Tokens are managed by /tokens, with an admin's token: GET lists them, POST makes one,
+// {"role", "namespace", "labels", "ttl_ms"}, and DELETE /tokens/{id} revokes one. TokenDir does the same in the
+// host's data directory. A running host sees every change within a second (Tokens.Follow).
+// What goes on with a token that is good no more: its memberships and status streams end at once, its
+// runs go on.
+//
 // What must hold here:
 //   - A run is sent at most once. Client.Run returns an error only when it is
 //     certain that the run never started; all else is told by the Summary.
 //   - Nothing is done for a request before its token was found good for it.
+//   - Nobody but an admin of the whole host learns of tokens, and nobody of their secrets: only hashes are kept.
 //   - A token is sent to the one host that it belongs to, by TLS or on loopback,
 //     and is never logged.
 //   - A run's connection is looked at before it is used again, and one whose

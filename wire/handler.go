@@ -19,6 +19,8 @@ type HandlerConfig struct {
 	Host function.Host
 	// Auth says whose a token is.
 	Auth Authorizer
+	// Tokens are managed by /tokens. nil: not from afar.
+	Tokens TokenKeeper
 	// Join is called for every server that dials home, and returns when ctx
 	// ends or the server shall be dropped. nil: servers cannot join here.
 	Join func(ctx context.Context, j Joining) error
@@ -107,7 +109,16 @@ type endpoint struct {
 	serve  func(*Handler, http.ResponseWriter, *http.Request, Principal) error
 }
 
-func endpointOf(path string) (endpoint, bool) {
+// allowed lists the methods of the path.
+func (e endpoint) allowed(path string) []string {
+	if path == tokensPath {
+		return []string{http.MethodGet + ", " + http.MethodPost}
+	}
+	return []string{e.method}
+}
+
+// endpointOf returns the endpoint for a path, and where it has several methods, for that one.
+func endpointOf(path, method string) (endpoint, bool) {
 	switch path {
 	case "/run":
 		return endpoint{http.MethodPost, forClient, (*Handler).run}, true
@@ -127,9 +138,17 @@ func endpointOf(path string) (endpoint, bool) {
 		return endpoint{http.MethodGet, forAnyone, (*Handler).healthz}, true
 	case "/readyz":
 		return endpoint{http.MethodGet, forAnyone, (*Handler).readyz}, true
+	case tokensPath:
+		if method == http.MethodPost {
+			return endpoint{http.MethodPost, forAdmin, (*Handler).createToken}, true
+		}
+		return endpoint{http.MethodGet, forAdmin, (*Handler).listTokens}, true
 	}
 	if strings.HasPrefix(path, "/code/") {
 		return endpoint{http.MethodPut, forClient, (*Handler).code}, true
+	}
+	if strings.HasPrefix(path, tokensPath+"/") {
+		return endpoint{http.MethodDelete, forAdmin, (*Handler).revokeToken}, true
 	}
 	return endpoint{}, false
 }
@@ -138,13 +157,13 @@ func endpointOf(path string) (endpoint, bool) {
 // it serve.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header()[headerVersion] = h.version
-	e, found := endpointOf(r.URL.Path)
+	e, found := endpointOf(r.URL.Path, r.Method)
 	if !found {
 		h.refuseStatus(w, r, http.StatusNotFound, "there is nothing at %s; this is a Whiskaway host", r.URL.Path)
 		return
 	}
 	if r.Method != e.method && !(r.Method == http.MethodHead && e.method == http.MethodGet) {
-		w.Header()["Allow"] = []string{e.method}
+		w.Header()["Allow"] = e.allowed(r.URL.Path)
 		h.refuseStatus(w, r, http.StatusMethodNotAllowed, "%s wants %s, not %s", r.URL.Path, e.method, r.Method)
 		return
 	}

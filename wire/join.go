@@ -19,17 +19,19 @@ type Joining struct {
 	ServerID string        // stays the same over the server's restarts
 	Name     string        // for people
 	Host     function.Host // the server; good until Join's ctx ends
+	Labels   []string      // those of the token that it joined with; sorted
 }
 
 // joinRequest is what a server says when it dials.
 type joinRequest struct {
 	serverID, name, session string
 	advertised              Advertised // the zero value: it cannot be dialled
+	by                      Principal  // whose token it showed
 }
 
 // join serves POST /join: the connection changes hands, and from then on this
 // side sends requests on it.
-func (h *Handler) join(w http.ResponseWriter, r *http.Request, _ Principal) error {
+func (h *Handler) join(w http.ResponseWriter, r *http.Request, p Principal) error {
 	if h.cfg.Join == nil {
 		return function.Errorf(function.CodeBadRequest, "this host is not a balancer; servers cannot join it")
 	}
@@ -37,6 +39,7 @@ func (h *Handler) join(w http.ResponseWriter, r *http.Request, _ Principal) erro
 	if err != nil {
 		return err
 	}
+	req.by = p
 	s, err := h.members.admit(req)
 	if err != nil {
 		return err

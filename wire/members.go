@@ -45,6 +45,9 @@ func (m *members) admit(req joinRequest) (*session, error) {
 			"another process has joined as the same server (id %s) since; two servers must not share a data directory", req.serverID)
 	}
 	s := m.sessions[req.serverID]
+	if s != nil && s.id == req.session && s.by.ID != req.by.ID {
+		return nil, function.Errorf(function.CodeForbidden, "this server's other connections came by another token; what it may is that one's word")
+	}
 	if s == nil || s.id != req.session || s.ctx.Err() != nil {
 		s = m.beginLocked(req, s)
 	}

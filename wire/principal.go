@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 
@@ -12,8 +13,21 @@ type Principal struct {
 	Role Role
 	// Namespace is the only one that the token is good for; empty: all.
 	Namespace string
+	// Labels are what the operator says of who has the token, see TokenSpec. Sorted.
+	Labels []string
 	// ID names the token in logs. It is not secret.
 	ID string
+
+	valid context.Context // ends with the token; nil: it does not end
+}
+
+// onEnd calls f, in a goroutine of its own, when the token is good no more: it was revoked, or has expired.
+// forget takes that back.
+func (p Principal) onEnd(f func()) (forget func() bool) {
+	if p.valid == nil {
+		return func() bool { return true }
+	}
+	return context.AfterFunc(p.valid, f)
 }
 
 // An Authorizer knows tokens.

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -74,9 +76,18 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 func (s *Server) httpServer(base context.Context) *http1.Server {
 	return http1.New(http1.Config{
 		Handler: s.Handler, IdleTimeout: s.idleTimeout(), HeaderTimeout: s.headerTimeout(), ConnState: s.connState,
-		Base:     base,
+		Base: base, PlainAnswer: plainAnswer(),
 		ErrorLog: slog.NewLogLogger(orDiscard(s.Log).Handler(), slog.LevelWarn),
 	})
+}
+
+// plainAnswer is for who forgets the s of https. It says that nothing was started.
+func plainAnswer() []byte {
+	body, _ := json.Marshal(refusal{Code: function.CodeBadRequest, // strings: cannot fail
+		Error: "this port speaks TLS; write https:// where the address has http:// now"})
+	body = append(body, '\n')
+	return fmt.Appendf(nil, "HTTP/1.1 400 Bad Request\r\nContent-Type: %s\r\n%s: %s\r\n%s: no\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
+		typeJSON, headerVersion, Version, headerStarted, len(body), body)
 }
 
 func (s *Server) idleTimeout() time.Duration { return cmp.Or(s.Idle, idleTimeout) }

@@ -21,12 +21,17 @@ const (
 	lastAnswers = 2 * time.Second
 )
 
-// errGone is why a session ends whose server is away.
-var errGone = errors.New("the server's connections are gone")
+var (
+	// errGone is why a session ends whose server is away.
+	errGone = errors.New("the server's connections are gone")
+	// errTokenEnded is why a session ends whose server is trusted no more.
+	errTokenEnded = errors.New("its join token was revoked, or has expired")
+)
 
 // A session is one life of a server that has dialled home.
 type session struct {
 	id, serverID, name string
+	by                 Principal // whose token all its connections have shown
 	// instance is this side's name of the session: who dials sees by it that
 	// it has joined anew.
 	instance string
@@ -42,7 +47,7 @@ type session struct {
 
 func newSession(parent context.Context, req joinRequest, log *slog.Logger) *session {
 	s := &session{
-		id: req.session, serverID: req.serverID, name: req.name, instance: function.NewLeaseID(),
+		id: req.session, serverID: req.serverID, name: req.name, by: req.by, instance: function.NewLeaseID(),
 		pool: newPool(time.Now), parent: parent, done: make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(parent)
@@ -55,15 +60,19 @@ func newSession(parent context.Context, req joinRequest, log *slog.Logger) *sess
 
 // run lets the balancer use the server until it is gone, replaced or dropped.
 func (s *session) run(join func(context.Context, Joining) error, log *slog.Logger) {
-	log = log.With("server", s.name, "id", s.serverID)
+	log = log.With("server", s.name, "id", s.serverID, "token", s.by.ID)
 	ctx, end := context.WithCancelCause(s.ctx)
+	defer s.by.onEnd(func() {
+		end(errTokenEnded)
+		s.pool.close() // without waiting for answers: that machine is trusted no more
+	})()
 	var tending sync.WaitGroup
 	tending.Go(func() { s.tend(ctx, end) })
 	if s.direct != nil {
 		tending.Go(func() { s.direct.keep(ctx) })
 	}
 	if ctx.Err() == nil {
-		log.Info("a server joined")
+		log.Info("a server joined", "labels", s.by.Labels)
 		err := s.callJoin(ctx, join)
 		log.Info("a server left", "reason", reason(ctx, err))
 	}
@@ -91,7 +100,7 @@ func (s *session) callJoin(ctx context.Context, join func(context.Context, Joini
 			err = fmt.Errorf("a panic was caught: %v\n%s", v, debug.Stack())
 		}
 	}()
-	return join(ctx, Joining{ServerID: s.serverID, Name: s.name, Host: s.host()})
+	return join(ctx, Joining{ServerID: s.serverID, Name: s.name, Host: s.host(), Labels: s.by.Labels})
 }
 
 // host is the server as the balancer sees it.

@@ -20,6 +20,7 @@ type balancerCommand struct {
 	listen, data, pprof string
 	drain               time.Duration
 	scale               scaleFlags
+	tls                 tlsFlags
 }
 
 func newBalancer(o *options) *cobra.Command {
@@ -35,6 +36,7 @@ func newBalancer(o *options) *cobra.Command {
 	f.StringVar(&c.data, "data", "", "the data directory (default: whiskaway/balancer under the user's state directory)")
 	f.DurationVar(&c.drain, "drain-timeout", drainTimeout, "how long runs under way may go on when the balancer is to stop; a second signal ends it at once")
 	c.scale.add(f)
+	c.tls.add(f)
 	pprofFlag(f, &c.pprof)
 	return cmd
 }
@@ -51,11 +53,11 @@ func (c *balancerCommand) run(ctx context.Context, out io.Writer) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("making the data directory: %w", err)
 	}
-	face, err := listenWire(ctx, c.listen, dir, log)
+	face, err := listenWire(ctx, c.listen, dir, &c.tls, log)
 	if err != nil {
 		return err
 	}
-	defer face.listener.Close()
+	defer face.close()
 	tokens, err := face.tokens(dir)
 	if err != nil {
 		return err
@@ -79,7 +81,7 @@ func (c *balancerCommand) run(ctx context.Context, out io.Writer) error {
 			closeInTime(log, "the balancer", bal.Close)
 		}
 	}()
-	handler := wire.NewHandler(wire.HandlerConfig{Host: bal, Auth: tokens, Join: joinBalancer(bal), Log: log})
+	handler := wire.NewHandler(wire.HandlerConfig{Host: bal, Auth: tokens, Tokens: tokens, Join: joinBalancer(bal), Log: log})
 	defer handler.Close()
 	unpublish, err := face.publish(dir)
 	if err != nil {
@@ -92,7 +94,6 @@ func (c *balancerCommand) run(ctx context.Context, out io.Writer) error {
 	}
 	serving := drainFirst(ctx, working, hurry, g, c.drain, bal.Retire)
 	g.Go(func() error { return face.serve(serving, handler) })
-	g.Go(func() error { return face.serve(ctx, handler) })
 	if scale != nil {
 		g.Go(func() error { return scale.Run(working, bal) })
 	}
@@ -112,6 +113,6 @@ const drainTimeout = 20 * time.Second
 // joinBalancer makes each server that dials home a member.
 func joinBalancer(bal *balancer.Balancer) func(context.Context, wire.Joining) error {
 	return func(ctx context.Context, j wire.Joining) error {
-		return bal.Join(ctx, balancer.Member{ID: j.ServerID, Name: j.Name, Host: j.Host})
+		return bal.Join(ctx, balancer.Member{ID: j.ServerID, Name: j.Name, Host: j.Host, Labels: j.Labels})
 	}
 }

@@ -85,7 +85,7 @@ func (c *serverCommand) advertiseTo(homes []home, face *face, auth wire.Authoriz
 	for i := range homes {
 		token := wire.Token{Secret: homes[i].advertised.Token}
 		if !face.plain() { // else the TLS is somebody else's, with public certificates
-			token.Fingerprint = face.authority.Fingerprint()
+			token.Fingerprint = face.fingerprint()
 		}
 		tokens = append(tokens, token)
 		homes[i].advertised.Token = token.Text()
@@ -98,7 +98,7 @@ func (c *serverCommand) join(g *errgroup.Group, ctx context.Context, out io.Writ
 	j := &joining{refusals: make([]error, len(homes)), log: log}
 	for i, h := range homes {
 		cfg := h.config()
-		cfg.ServerID, cfg.Name, cfg.Host, cfg.Log = host.ID(), host.Name(), host, log
+		cfg.ServerID, cfg.Name, cfg.Host, cfg.Log = host.ID(), host.Name(), server.Placed{Server: host}, log
 		cfg.OnJoined = func() {
 			j.joined(i)
 			fmt.Fprintf(out, "joined %s\n", h.url)

@@ -24,6 +24,7 @@ type serverCommand struct {
 	drain                                time.Duration
 	machine                              machineFlags
 	openServerless                       openServerlessFlags
+	tls                                  tlsFlags
 }
 
 func newServer(o *options) *cobra.Command {
@@ -52,6 +53,7 @@ func newServer(o *options) *cobra.Command {
 	c.openServerless.add(f)
 	c.machine.add(f)
 	f.DurationVar(&c.drain, "drain-timeout", closeTimeout, "how long runs under way may go on when the server is to stop")
+	c.tls.add(f)
 	pprofFlag(f, &c.pprof)
 	return cmd
 }
@@ -66,6 +68,9 @@ func (c *serverCommand) run(ctx context.Context, out io.Writer) error {
 	}
 	if err := c.openServerless.check(); err != nil {
 		return err
+	}
+	if c.tls.given() && c.listen == "" {
+		return errors.New("--tls-cert is for clients that come directly: say with --listen where")
 	}
 	homes, err := c.pairs()
 	if err != nil {
@@ -135,22 +140,22 @@ func (c *serverCommand) drained(g *errgroup.Group, ctx context.Context, host *se
 // serveDirectly listens for clients, and for balancers that dial. With a balancer the given
 // token is the balancer's, so direct clients get tokens of our own.
 func (c *serverCommand) serveDirectly(g *errgroup.Group, ctx context.Context, out io.Writer, host *server.Server, homes []home, dir string, log *slog.Logger) error {
-	face, err := listenWire(ctx, c.listen, dir, log)
+	face, err := listenWire(ctx, c.listen, dir, &c.tls, log)
 	if err != nil {
 		return err
 	}
 	auth, hint, err := c.directAuth(face, dir)
 	if err != nil {
-		face.listener.Close()
+		face.close()
 		return err
 	}
 	auth = c.advertiseTo(homes, face, auth)
 	unpublish, err := face.publish(dir)
 	if err != nil {
-		face.listener.Close()
+		face.close()
 		return err
 	}
-	handler := wire.NewHandler(wire.HandlerConfig{Host: host, Auth: auth, Log: log})
+	handler := wire.NewHandler(face.manageTokens(wire.HandlerConfig{Host: host, Auth: auth, Log: log}))
 	g.Go(func() error {
 		defer unpublish()
 		defer handler.Close()
@@ -177,8 +182,8 @@ func (c *serverCommand) directAuth(face *face, dir string) (wire.Authorizer, str
 		face.log.Warn("the token is short: who guesses it can run code here; use a long random one", "characters", len(token.Secret))
 	}
 	hint := "clients show the token that you gave"
-	if !face.plain() {
-		hint += ", with this behind it: ~" + face.authority.Fingerprint()
+	if fingerprint := face.fingerprint(); !face.plain() && fingerprint != "" {
+		hint += ", with this behind it: ~" + fingerprint
 	}
 	return wire.Static(token), hint, nil
 }

@@ -30,6 +30,7 @@ type standaloneCommand struct {
 	listen, balancerListen, data, pprof string
 	labels                              []string
 	machine                             machineFlags
+	tls                                 tlsFlags
 }
 
 func newStandalone(o *options) *cobra.Command {
@@ -46,6 +47,7 @@ func newStandalone(o *options) *cobra.Command {
 	f.StringVar(&c.data, "data", "", "the data directory (default: whiskaway/standalone under the user's state directory)")
 	f.StringArrayVar(&c.labels, "label", nil, "a further label of this machine's own server; may be repeated")
 	c.machine.add(f)
+	c.tls.add(f)
 	pprofFlag(f, &c.pprof)
 	return cmd
 }
@@ -70,11 +72,11 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer api.Close()
-	face, err := listenWire(ctx, c.balancerListen, dir, log)
+	face, err := listenWire(ctx, c.balancerListen, dir, &c.tls, log)
 	if err != nil {
 		return err
 	}
-	defer face.listener.Close()
+	defer face.close()
 	s := standalone{log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine, pprof: c.pprof}
 	return s.run(ctx, out)
 }
@@ -113,7 +115,7 @@ func (s *standalone) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer closeInTime(s.log, "the balancer", bal.Close)
-	handler := wire.NewHandler(wire.HandlerConfig{Host: bal, Auth: tokens, Join: joinBalancer(bal), Log: s.log})
+	handler := wire.NewHandler(wire.HandlerConfig{Host: bal, Auth: tokens, Tokens: tokens, Join: joinBalancer(bal), Log: s.log})
 	defer handler.Close()
 	plat, err := s.openPlatform(ctx, m.kinds)
 	if err != nil {

@@ -14,24 +14,26 @@ import (
 	"github.com/whiskaway/whiskaway/wire"
 )
 
-func newToken() *cobra.Command {
-	var data string
+func newToken(o *options) *cobra.Command {
+	c := tokenCommand{options: o}
 	cmd := &cobra.Command{
 		Use:   "token join|client|admin",
-		Short: "Print a token of a platform, balancer or server on this machine",
-		Long: "Print a token of a platform, balancer or server on this machine.\n\n" +
-			"It is in the data directory, tokens/join for example. This command is for where\n" +
-			"there is nothing else to read it with: in a container made from scratch.",
+		Short: "Print, make, list and revoke tokens of a platform, balancer or server",
+		Long: "Print one of the first three tokens of a platform, balancer or server on this machine, or\n" +
+			"make, list and revoke tokens, here or from afar.\n\n" +
+			"The first three are in the data directory, tokens/join for example. Printing them is for where\n" +
+			"there is nothing else to read them with: in a container made from scratch.",
 		Args: oneToken,
-		RunE: func(cmd *cobra.Command, args []string) error { return printToken(cmd.OutOrStdout(), data, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return printToken(cmd.OutOrStdout(), c.data, args[0]) },
 	}
-	cmd.Flags().StringVar(&data, "data", "", "the data directory of a platform, balancer or server on this machine")
+	cmd.PersistentFlags().StringVar(&c.data, "data", "", "the data directory of a platform, balancer or server on this machine (default: the platform's)")
+	cmd.AddCommand(c.newCreate(), c.newList(), c.newRevoke())
 	return cmd
 }
 
 func oneToken(_ *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return errors.New("say which token, and only one: join, client or admin")
+		return errors.New("say which token, and only one: join, client or admin; or what to do: create, list or revoke")
 	}
 	return nil
 }
