@@ -199,16 +199,10 @@ func (y tally) recovers(t *testing.T, want float64) time.Time {
 // nothingIsLeft checks, after the clients, what is left of all that they had.
 func (w *wideStage) nothingIsLeft(servers []*wideServer) {
 	w.t.Helper()
-	eventually(w.t, "no run is under way", func() bool { return w.running() == 0 })
-	if slow() {
-		w.nothingRuns() // a balancer's lease that a partition has orphaned lives for a minute
-	}
+	w.nothingRuns()
 	for _, s := range servers {
 		s.stop()
 		nothingLeft(w.t, s.dir)
-	}
-	if !slow() {
-		return
 	}
 	for _, dir := range w.functionDirs() {
 		w.t.Errorf("%s is left", dir)

@@ -91,7 +91,7 @@ func (w *wideStage) codeCrosses(t *testing.T, size int) {
 	t.Helper()
 	code := noisyZip(t, size)
 	spec := specOf("python:3", string(code), func(s *function.Spec) { s.Action, s.Binary = "large", true })
-	c, err := wire.NewClient(wire.ClientConfig{URL: w.url(), Token: w.token, DialContext: w.dial})
+	c, err := wire.NewClient(w.clientConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,15 +176,6 @@ func (c *client) load(callers, n int) []time.Duration {
 		took = append(took, a.took)
 	}
 	return took
-}
-
-// quantile is the qth of all, by the nearest rank.
-func quantile(all []time.Duration, q float64) time.Duration {
-	if len(all) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(all))
-	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))].Round(100 * time.Microsecond)
 }
 
 func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
