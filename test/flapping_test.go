@@ -16,16 +16,16 @@ const flapEvery = time.Second
 func TestFlappingServerIsSetAside(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, false, 1)
-	c := s.client("f", many)
+	c := s.client("f", "&concurrency=4&workers=2") // 8 places at each server, so 12 callers want both
 	c.mustRun()
-	alone := c.during(16, 3*time.Second)
+	alone := c.during(12, 3*time.Second)
 
 	line := startCutProxy(t, s.address)
 	flapping := s.startServerVia(line)
 	stopFlapping := flap(line)
 	defer stopFlapping()
-	first := c.during(16, time.Duration(rounds(8, 60))*time.Second)
-	later := c.during(16, time.Duration(rounds(8, 60))*time.Second)
+	first := c.during(12, time.Duration(rounds(8, 60))*time.Second)
+	later := c.during(12, time.Duration(rounds(8, 60))*time.Second)
 	for name, p := range map[string]period{"the other server alone": alone, "with the flapping one": first, "a while later": later} {
 		t.Logf("%s: %v", name, p)
 	}
