@@ -9,7 +9,9 @@
 // lack: a TAP device at both of its ends, and between them this process, which
 // holds each frame back for the line's delay and drops some at random. TCP then
 // sees what it would see on a real line: late packets, lost packets,
-// retransmissions, on a connection from end to end.
+// retransmissions, on a connection from end to end. It is CUBIC, where the kernel has
+// it, so that figures can be compared: with 1% loss and 80 ms one connection carries
+// 0.2 MB/s by CUBIC, as the formula of Mathis et al. 1997 says, and 4 MB/s by BBR.
 //
 // What must hold here:
 //   - Nothing outside the namespaces that are made here is changed.

@@ -16,6 +16,13 @@ func within(space string, do func() error) error {
 	return <-failed
 }
 
+// setting changes a setting of the namespace's IPv4, see the kernel's ip-sysctl.rst.
+func setting(space, name, value string) error {
+	return within(space, func() error {
+		return os.WriteFile("/proc/sys/net/ipv4/"+name, []byte(value), 0)
+	})
+}
+
 func enter(space string, do func() error) error {
 	target, err := os.Open(filepath.Join(dir, space))
 	if err != nil {

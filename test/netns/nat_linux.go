@@ -62,9 +62,8 @@ func route(router, h *Host) error {
 	if err := ip("-n", h.in, "route", "add", "default", "via", inner+"1"); err != nil {
 		return err
 	}
-	forward := router.Inside()
-	forward = append(forward, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
-	if err := command("", forward[0], forward[1:]...); err != nil {
+	h.cubic("default", "via", inner+"1")
+	if err := setting(router.in, "ip_forward", "1"); err != nil {
 		return err
 	}
 	return router.nft(firewall)
