@@ -109,6 +109,9 @@ func (w *wideStage) codeCrosses(t *testing.T, size int) {
 	}
 }
 
+// foundOut is within what time a dead peer must be found: 10 s, and half of that for a slow machine.
+const foundOut = 15 * time.Second
+
 // The line to a server is cut, and nothing tells anybody. Both sides find out, what
 // ran there is lost and said so, and when the line is back so is the server.
 func TestAlwaysTrue1And7SilentLineIsFoundOut(t *testing.T) {
@@ -134,6 +137,9 @@ func TestAlwaysTrue1And7SilentLineIsFoundOut(t *testing.T) {
 		return atBalancer > 0 && atServer > 0
 	})
 	t.Logf("the balancer found out after %v, the server after %v", atBalancer, atServer)
+	if later := max(atBalancer, atServer); later > foundOut {
+		t.Errorf("one side found out only after %v", later)
+	}
 	for _, a := range ended() {
 		if !a.mayHaveRun() {
 			t.Errorf("the line was cut during it: %v", a)
