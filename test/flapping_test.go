@@ -24,8 +24,8 @@ func TestFlappingServerIsSetAside(t *testing.T) {
 	flapping := s.startServerVia(line)
 	stopFlapping := flap(line)
 	defer stopFlapping()
-	first := c.during(12, time.Duration(rounds(8, 60))*time.Second)
-	later := c.during(12, time.Duration(rounds(8, 60))*time.Second)
+	first := c.during(12, time.Duration(rounds(6, 60))*time.Second)
+	later := c.during(12, time.Duration(rounds(6, 60))*time.Second)
 	for name, p := range map[string]period{"the other server alone": alone, "with the flapping one": first, "a while later": later} {
 		t.Logf("%s: %v", name, p)
 	}

@@ -30,7 +30,8 @@ func TestAlwaysTrue1And4And7Chaos(t *testing.T) {
 	all := w.threeServers(b)
 	seed := rand.Uint64()
 	t.Logf("the seed is %d", seed)
-	clients := []*client{w.client("f", many, shortLease), w.client("g", many, shortLease)}
+	const spread = "&concurrency=4&workers=2" // 8 places on each server, so 16 callers want more than one
+	clients := []*client{w.client("f", spread, shortLease), w.client("g", spread, shortLease)}
 	goodputs := tally{clients: clients}
 	var ends []func()
 	for _, c := range clients {
