@@ -68,7 +68,7 @@ func TestAlwaysTrue1And6BalancerKilledWithQueuedRuns(t *testing.T) {
 	c.progress(40)
 	goodputs := tally{clients: []*client{c}}
 	before := goodputs.calm(2 * time.Second)
-	for range rounds(3, 100) {
+	for range rounds(3, 40) {
 		b.kill()
 		time.Sleep(rand.N(time.Second))
 		b.start()
@@ -76,7 +76,7 @@ func TestAlwaysTrue1And6BalancerKilledWithQueuedRuns(t *testing.T) {
 		t.Logf("goodput of %.0f/s was back at half of that %v after the balancer", before, goodputs.recovers(t, before/2).Sub(back).Round(time.Millisecond))
 	}
 	end()
-	c.wantLost(2 * 16 * rounds(3, 100))
+	c.wantLost(2 * 16 * rounds(3, 40))
 	w.audit(c)
 	w.nothingRuns()
 }

@@ -211,13 +211,14 @@ func (h *home) welcome(conn *homeConn) {
 }
 
 // countFlap slows down who joins again and again: a balancer that drops a server
-// at once must not be dialled without a pause.
+// at once must not be dialled without a pause. The pause comes before the next join, see
+// due. None comes after this one, or else the server would be joined by one connection
+// only, which its status takes, and serve nothing until the pause is over.
 func (h *home) countFlap(now time.Time) {
 	if now.Sub(h.joinedAt) >= settled {
 		h.flaps = 0
 	} else {
 		h.flaps++
-		h.retryAt = now.Add(backoff(h.flaps, false, rand.Float64()))
 	}
 	h.joinedAt = now
 }
