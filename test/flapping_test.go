@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// stillLost is what share of the calls may still be lost when the flapping server has been set
+// aside: it is tried again now and then. If it were not, that would be a sixth.
+const stillLost = 0.1
+
 // flapEvery is how often the connections of the flapping server are cut.
 const flapEvery = time.Second
 
@@ -25,11 +29,11 @@ func TestFlappingServerIsSetAside(t *testing.T) {
 	stopFlapping := flap(line)
 	defer stopFlapping()
 	first := c.during(12, time.Duration(rounds(6, 60))*time.Second)
-	later := c.during(12, time.Duration(rounds(6, 60))*time.Second)
+	later := c.during(12, time.Duration(rounds(10, 60))*time.Second)
 	for name, p := range map[string]period{"the other server alone": alone, "with the flapping one": first, "a while later": later} {
 		t.Logf("%s: %v", name, p)
 	}
-	if share := float64(later.failed) / float64(later.calls); share > 0.05 {
+	if share := float64(later.failed) / float64(later.calls); share > stillLost {
 		t.Errorf("%.1f%% of the calls still fail", 100*share)
 	}
 	if later.goodput() < alone.goodput()/2 {
