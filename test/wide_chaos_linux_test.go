@@ -51,7 +51,7 @@ func TestAlwaysTrue1And4And7Chaos(t *testing.T) {
 	}
 	for _, c := range clients {
 		c.inTime(chaosLimit + chaosGrace)
-		t.Logf("%d calls, %d of them failed", len(c.endings), len(c.failures()))
+		t.Log(c.sum())
 	}
 	w.audit(clients...)
 	w.nothingIsLeft(all)
@@ -149,6 +149,25 @@ func (c *client) inTime(limit time.Duration) {
 			c.t.Errorf("it took %v: %v", a.took, a)
 		}
 	}
+}
+
+// sum says how the calls ended.
+func (c *client) sum() string {
+	var lost, never, other int
+	var longest time.Duration
+	for _, a := range c.endings {
+		longest = max(longest, a.took)
+		switch {
+		case a.status == 200:
+		case a.mayHaveRun():
+			lost++
+		case a.status == 503 || a.neverRan():
+			never++
+		default:
+			other++
+		}
+	}
+	return fmt.Sprintf("%d calls: %d lost, %d never ran, %d failed otherwise; the longest took %v", len(c.endings), lost, never, other, longest.Round(time.Millisecond))
 }
 
 // A tally measures how many calls of all the clients succeed in a second.
