@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -77,7 +78,7 @@ func TestDebugFlag(t *testing.T) {
 	if err != nil {
 		t.Fatal(err, p.log())
 	}
-	c := &container{process: p, url: "http://" + strings.TrimSpace(string(line[:n]))}
+	c := &container{process: p, url: "http://" + strings.TrimSpace(string(line[:n])), http: http.DefaultClient}
 	c.proxyInit(initBody("main", loopScript, nil))
 	c.stop()
 	if !strings.Contains(p.log(), "level=DEBUG") {

@@ -151,7 +151,7 @@ func TestClientToldToStopWhileNobodyReadsItsLogs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &container{process: s.servers[0], url: "http://" + strings.TrimSpace(string(line[:n]))}
+	c := &container{process: s.servers[0], url: "http://" + strings.TrimSpace(string(line[:n])), http: http.DefaultClient}
 	if status, body := c.post("/init", initBody("main@box", "def main(args):\n    print('x' * 1000000)\n    return {}\n", nil)); status != 200 {
 		t.Fatalf("/init: %d %s", status, body)
 	}

@@ -44,8 +44,7 @@ const many = "&concurrency=16&workers=1"
 // A client is a runtime in client mode, and what became of its runs.
 type client struct {
 	*container
-	s    *stage
-	http *http.Client
+	s *stage
 
 	mu      sync.Mutex
 	endings []answered
@@ -64,6 +63,8 @@ type answered struct {
 	body   string
 	err    error
 	left   bool // nobody waited for its end
+	ended  time.Time
+	took   time.Duration
 }
 
 func (a answered) String() string {
@@ -75,8 +76,8 @@ func (s *stage) newClient(env ...string) *client {
 	s.t.Helper()
 	env = append([]string{"WHISKAWAY_KIND=python:3", "WHISKAWAY_BALANCER=" + s.via(s.front), "WHISKAWAY_TOKEN=" + s.token,
 		"__OW_ALLOW_CONCURRENT=true", "TMPDIR=" + s.t.TempDir()}, env...)
-	c := &client{container: startRuntime(s.t, env...), s: s}
-	c.http = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}} // as OpenWhisk does
+	c := &client{container: startRuntimeBehind(s.t, s.inside, env...), s: s}
+	c.http = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: s.dial}} // as OpenWhisk does
 	return c
 }
 
@@ -103,8 +104,9 @@ func (c *client) run(ctx context.Context, args string, limit time.Duration) answ
 	if limit == 0 {
 		limit = patience
 	}
+	begin := time.Now()
 	a := answered{id: fmt.Sprintf("run%dend", c.s.runs.Add(1))}
-	req, err := http.NewRequestWithContext(ctx, "POST", c.url+"/run", strings.NewReader(runBody(args, a.id, time.Now().Add(limit))))
+	req, err := http.NewRequestWithContext(ctx, "POST", c.url+"/run", strings.NewReader(runBody(args, a.id, begin.Add(limit))))
 	if err != nil {
 		panic(err)
 	}
@@ -119,6 +121,8 @@ func (c *client) run(ctx context.Context, args string, limit time.Duration) answ
 		}
 	}
 	a.left = ctx.Err() != nil
+	a.ended = time.Now()
+	a.took = a.ended.Sub(begin)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.endings = append(c.endings, a)

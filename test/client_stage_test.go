@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -33,6 +34,11 @@ type stage struct {
 	proxied     bool
 	front, back *cutProxy // before the address, if proxied: for clients, for servers
 	runs        atomic.Int64
+
+	// Of clients that are on another host, see wideStage:
+	secure bool     // they speak TLS with the address
+	inside []string // goes before a command line of theirs
+	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // onBothStages runs the test with a balancer and without.
@@ -91,6 +97,13 @@ func (s *stage) open(servers int, args ...string) {
 func (s *stage) via(p *cutProxy) string {
 	if p != nil {
 		return "http://" + p.address
+	}
+	return s.url()
+}
+
+func (s *stage) url() string {
+	if s.secure {
+		return "https://" + s.address
 	}
 	return "http://" + s.address
 }
@@ -169,7 +182,7 @@ func (s *stage) status() function.Status {
 	if !s.direct {
 		admin = readToken(s.t, s.home, "admin")
 	}
-	c, err := wire.NewClient(wire.ClientConfig{URL: "http://" + s.address, Token: admin})
+	c, err := wire.NewClient(wire.ClientConfig{URL: s.url(), Token: admin, DialContext: s.dial})
 	if err != nil {
 		s.t.Fatal(err)
 	}

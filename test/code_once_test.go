@@ -24,9 +24,14 @@ import (
 // noisyZip is a Python function with size bytes that do not get smaller.
 func noisyZip(t *testing.T, size int) []byte {
 	t.Helper()
-	noise := make([]byte, size)
-	rand.NewChaCha8([32]byte{7}).Read(noise)
-	return zipStored(t, map[string]string{"__main__.py": "def main(args):\n    return args\n", "noise": string(noise)})
+	return zipStored(t, map[string]string{"__main__.py": "def main(args):\n    return args\n", "noise": noise(size)})
+}
+
+// noise is size bytes that do not get smaller, the same each time.
+func noise(size int) string {
+	b := make([]byte, size)
+	rand.NewChaCha8([32]byte{7}).Read(b)
+	return string(b)
 }
 
 // zipStored is an archive that is not compressed.
@@ -49,12 +54,12 @@ func zipStored(t *testing.T, files map[string]string) []byte {
 
 // initTogether lets n clients, each of its own, hand over the same function at the same
 // moment, and run it once.
-func initTogether(t *testing.T, url, token string, n int, spec function.Spec, code []byte) {
+func initTogether(t *testing.T, host wire.ClientConfig, n int, spec function.Spec, code []byte) {
 	t.Helper()
 	begin := make(chan struct{})
 	var all sync.WaitGroup
 	for i := range n {
-		c, err := wire.NewClient(wire.ClientConfig{URL: url, Token: token})
+		c, err := wire.NewClient(host)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +121,7 @@ func TestManyClientsAtOnceSendTheirCodeOnce(t *testing.T) {
 	t.Run("to a server", func(t *testing.T) {
 		_, url := direct(t, testToken)
 		r := startRelay(t, url)
-		initTogether(t, r.url, testToken, clients, spec, code)
+		initTogether(t, wire.ClientConfig{URL: r.url, Token: testToken}, clients, spec, code)
 		r.crossedOnce(t, "to the server", len(code), clients)
 	})
 	t.Run("through a balancer", func(t *testing.T) {
@@ -126,7 +131,7 @@ func TestManyClientsAtOnceSendTheirCodeOnce(t *testing.T) {
 		front, back := startRelay(t, url), startRelay(t, url)
 		s := start(t, nil, nil, "server", "--balancer", back.url, "--token", readToken(t, dir, "join"), "--data", t.TempDir())
 		s.waitFor("joined")
-		initTogether(t, front.url, readToken(t, dir, "client"), clients, spec, code)
+		initTogether(t, wire.ClientConfig{URL: front.url, Token: readToken(t, dir, "client")}, clients, spec, code)
 		front.crossedOnce(t, "to the balancer", len(code), clients)
 		back.crossedOnce(t, "to the server", len(code), clients)
 	})
@@ -180,7 +185,7 @@ func TestAClientThatDiesWhileItSendsHoldsUpNobody(t *testing.T) {
 	others := make(chan struct{})
 	go func() {
 		defer close(others)
-		initTogether(t, url, testToken, 3, spec, code)
+		initTogether(t, wire.ClientConfig{URL: url, Token: testToken}, 3, spec, code)
 	}()
 	cut.CloseWithError(io.ErrClosedPipe)
 	if err := <-died; err == nil {

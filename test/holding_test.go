@@ -47,7 +47,7 @@ func (p *process) holds(t *testing.T) (h holding) {
 	return h
 }
 
-// freePort returns an address on loopback where nobody listens.
+// freeAddress is an address of this machine where nobody listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -64,17 +64,6 @@ func buildKube(t *testing.T) string {
 	return binary
 }
 
-// freeAddress is an address of this machine where nobody listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func (k *kube) startServer(binary, etcd string) {
 	k.t.Helper()
 	address := freeAddress(k.t)

@@ -21,7 +21,8 @@ const guard = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
 // A container is `whiskaway runtime`, as an invoker of OpenWhisk has it.
 type container struct {
 	*process
-	url string
+	url  string
+	http *http.Client // the platform's
 }
 
 func startRuntime(t *testing.T, env ...string) *container {
@@ -33,12 +34,12 @@ func startRuntime(t *testing.T, env ...string) *container {
 func startRuntimeBehind(t *testing.T, before []string, env ...string) *container {
 	t.Helper()
 	p, url := harness.StartRuntime(t, slices.Concat(before, []string{binary}), env...)
-	return &container{process: wrap(t, p), url: url}
+	return &container{process: wrap(t, p), url: url, http: http.DefaultClient}
 }
 
 func (c *container) post(path, body string) (int, string) {
 	c.t.Helper()
-	resp, err := http.Post(c.url+path, "application/json", strings.NewReader(body))
+	resp, err := c.http.Post(c.url+path, "application/json", strings.NewReader(body))
 	if err != nil {
 		c.t.Error(err)
 		return 0, ""

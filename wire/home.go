@@ -58,13 +58,14 @@ type home struct {
 	listener *homeListener                                // any goroutine
 	conns    *census                                      // any goroutine
 	dialing  int
-	failures int       // dials that failed since the last one that did not
-	retryAt  time.Time // no dial before
-	joined   bool      // ever
-	away     bool      // not joined now, and that was said
-	instance string    // the balancer's name of what was joined last
-	joinedAt time.Time // when that was
-	flaps    int       // joins in a row that did not last
+	failures int           // dials that failed since the last one that did not
+	retryAt  time.Time     // no dial before
+	joined   bool          // ever
+	away     bool          // not joined now, and that was said
+	instance string        // the balancer's name of what was joined last
+	joinedAt time.Time     // when that was
+	flaps    int           // joins in a row that did not last
+	pause    time.Duration // of the last of them, until it begins; see rest
 }
 
 func newHome(cfg HomeConfig) (*home, error) {
@@ -181,10 +182,15 @@ func (h *home) welcome(conn *homeConn) {
 	h.instance = conn.instance
 	h.conns.add()
 	h.listener.deliver(conn)
-	if !anew {
-		return
+	now := time.Now()
+	if anew {
+		h.hasJoined(now)
 	}
-	h.countFlap(time.Now())
+	h.rest(now)
+}
+
+func (h *home) hasJoined(now time.Time) {
+	h.countFlap(now)
 	h.away, h.joined = false, true
 	h.log.Info("joined the balancer")
 	if h.cfg.OnJoined != nil {
@@ -196,12 +202,22 @@ func (h *home) welcome(conn *homeConn) {
 // at once must not be dialled without a pause.
 func (h *home) countFlap(now time.Time) {
 	if now.Sub(h.joinedAt) >= settled {
-		h.flaps = 0
+		h.flaps, h.pause = 0, 0
 	} else {
 		h.flaps++
-		h.retryAt = now.Add(backoff(h.flaps, false, rand.Float64()))
+		h.pause = backoff(h.flaps, false, rand.Float64())
 	}
 	h.joinedAt = now
+}
+
+// rest begins the pause of a join that followed a short one, once it has the connections that it
+// needs. With the first one alone, which its status takes, the server would serve nothing until
+// the pause is over.
+func (h *home) rest(now time.Time) {
+	free, active := h.conns.count()
+	if h.pause > 0 && missing(free, active, 0) == 0 {
+		h.retryAt, h.pause = now.Add(h.pause), 0
+	}
 }
 
 // isRefusal reports whether the balancer itself said no for a reason that time

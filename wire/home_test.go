@@ -395,3 +395,30 @@ func TestBackoff(t *testing.T) {
 		}
 	}
 }
+
+// A server whose joins don't last pauses, but not before it can serve: its first
+// connection goes to its status.
+func TestFlappingServerPausesOnceItHasItsConnections(t *testing.T) {
+	begin := time.Now()
+	h := &home{log: orDiscard(nil), conns: newCensus()}
+	h.hasJoined(begin)
+	if h.pause != 0 {
+		t.Fatalf("the first join makes a pause of %v", h.pause)
+	}
+	h.conns.add() // the one by which it has joined
+	h.hasJoined(begin.Add(time.Second))
+	for n := 1; n < spareConns; n++ {
+		if want := spareConns - n; h.due(time.Now()) != want {
+			t.Errorf("with %d connections %d are due, not %d", n, h.due(time.Now()), want)
+		}
+		h.conns.add()
+		h.rest(time.Now())
+	}
+	if h.pause != 0 || !h.retryAt.After(begin) {
+		t.Errorf("no pause has begun: %v, %v", h.pause, h.retryAt)
+	}
+	h.hasJoined(begin.Add(time.Hour))
+	if h.flaps != 0 || h.pause != 0 {
+		t.Errorf("after a join that lasted: %d, %v", h.flaps, h.pause)
+	}
+}

@@ -130,7 +130,13 @@ func (p *Process) Kill() {
 // Eventually waits until ok returns true; what says what was waited for.
 func Eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(Patience)
+	EventuallyWithin(t, Patience, what, ok)
+}
+
+// EventuallyWithin is Eventually for what takes longer by its nature, or has a limit of its own.
+func EventuallyWithin(t *testing.T, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain: %s", what)
