@@ -9,6 +9,9 @@ type Snapshot struct {
 	Hosts []*Host
 }
 
+// SnapshotOf makes a Snapshot of hosts.
+func SnapshotOf(hosts []*Host) Snapshot { return Snapshot{Hosts: hosts} }
+
 // A Request is the run at the head of a function's queue. The whole queue stands behind it.
 type Request struct {
 	Tried   []*Host       // hosts that refused this run
