@@ -26,7 +26,7 @@ var makers = []maker{
 	{"faults", "16 equal servers, 0.4 busy: some die and come back empty, one flaps, some vanish for 20 s and come back, some are at a tenth of their speed for a minute", faults},
 	{"big", "1,000 functions on 500 servers with 4 to 32 CPUs of strength 0.7 to 1.5, 0.4 busy", big},
 	{"flood", "100 functions of 20 namespaces on 8 servers of 8 CPUs and 8 GB, 0.3 busy; for two minutes one namespace calls for 4 times what all servers can do. Only the others' calls count", flood},
-	{"overload", "50 functions on 8 servers of 8 CPUs, half busy; for a minute and a half 1.8 times what they can do is called for", overload},
+	{"overload", "50 functions on 8 servers of 8 CPUs, half busy; for a minute 1.4 times what they can do is called for", overload},
 }
 
 func span(whole float64, size float64) time.Duration { return seconds(whole * size) }
@@ -149,6 +149,6 @@ func flood(r *rand.Rand, size float64) *trace {
 func overload(r *rand.Rand, size float64) *trace {
 	x, servers, end := newMix(r, 50, 10), equal(8, 8, 16*giga), span(300, size)
 	return &trace{functions: x.functions, servers: servers, calls: byTime(
-		x.steady(0, end/5, 0.5, servers), x.steady(end/5, end/2, 1.8, servers), x.steady(end/2, end, 0.5, servers),
+		x.steady(0, end/5, 0.5, servers), x.steady(end/5, end*2/5, 1.4, servers), x.steady(end*2/5, end, 0.5, servers),
 	)}
 }
