@@ -114,6 +114,7 @@ func (n *front) answer(d *dispatch, a answer) {
 	m.flights = m.flights[:len(m.flights)-1]
 	m.load--
 	if !a.busy {
+		d.run.spent = spentOn(d, a)
 		n.end(d.run, a.outcome)
 	}
 	n.policy.answered(d, a)

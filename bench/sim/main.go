@@ -19,6 +19,7 @@ type options struct {
 	against string
 	page    string
 	workers int
+	why     bool
 }
 
 const usage = `sim compares ways to place runs on servers, by simulation.
@@ -61,6 +62,7 @@ func parseFlags(args []string, w io.Writer) (options, error) {
 	f.StringVar(&o.against, "policies", "", "policies, separated by commas (default: all: "+strings.Join(policyNames(), ", ")+")")
 	f.StringVar(&o.page, "page", "", "write the page with the tables to this file, and its plots to the folder of that name")
 	f.IntVar(&o.workers, "workers", runtime.NumCPU(), "simulations at the same time")
+	f.BoolVar(&o.why, "why", false, "tell what the time of the worst calls went into as well")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -92,6 +94,9 @@ func compare(o options, out, progress io.Writer) error {
 	}
 	s.run(o.workers, progress)
 	s.print(out)
+	if o.why {
+		s.printWhy(out)
+	}
 	if o.page == "" {
 		return nil
 	}

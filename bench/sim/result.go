@@ -12,6 +12,7 @@ type tally struct {
 	latencies []float64     // seconds; of a call without a result: its time limit
 	slowdowns []float64     // latency over what the call takes on an idle server of strength 1
 	sojourn   time.Duration // the sum of what calls really took
+	spent     []spent
 }
 
 // count counts an ended call. One without a result counts as if it had taken its whole time limit:
@@ -26,8 +27,10 @@ func (t *tally) count(r *run, o outcome, took time.Duration) {
 	if o != finished {
 		took = r.f.limit
 	}
+	r.spent.latency, r.spent.slowdown = took.Seconds(), took.Seconds()/max(r.ideal(), time.Millisecond).Seconds()
+	t.spent = append(t.spent, r.spent)
 	t.latencies = append(t.latencies, took.Seconds())
-	t.slowdowns = append(t.slowdowns, took.Seconds()/max(r.ideal(), time.Millisecond).Seconds())
+	t.slowdowns = append(t.slowdowns, r.spent.slowdown)
 }
 
 // A result is what a policy made of a trace.
@@ -44,6 +47,8 @@ type result struct {
 	wasted   float64 // GB·h of memory that workers had while no run used it
 	balance  float64 // Jain's index of how much each CPU did: 1 is even
 	length   time.Duration
+	worst    spent // what the hundredth of calls with the greatest slowdown spent their time on, the mean
+	slowest  spent // likewise with the greatest latency
 }
 
 func (n *front) result() result {
@@ -65,6 +70,8 @@ func (n *front) result() result {
 		uses = append(uses, s.use())
 	}
 	r.balance = jain(uses)
+	r.worst = worstOf(t.spent, func(s spent) float64 { return s.slowdown })
+	r.slowest = worstOf(t.spent, func(s spent) float64 { return s.latency })
 	return r
 }
 

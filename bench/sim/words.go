@@ -66,6 +66,7 @@ type run struct {
 	f     *function
 	ended bool
 	tried []*member // who refused it
+	spent spent
 }
 
 func (r *run) deadline() time.Duration { return r.at + r.f.limit }
