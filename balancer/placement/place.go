@@ -130,3 +130,6 @@ func Spare(f *Function, now time.Time) *Site {
 	}
 	return idle
 }
+
+// Heard tells that the host has said something: a report, or an answer to a run.
+func (h *Host) Heard(time.Time) {}
