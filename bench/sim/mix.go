@@ -13,7 +13,7 @@ import (
 // 2020): run times log-normal with mu -0.38 and sigma 2.36 (in ln seconds, their figure 7), here cut off at 5 ms and 5 s;
 // memory with a median of 170 MB and a 90th percentile of 400 MB (figure 8), here log-normal; popularity so uneven
 // that a fifth of the functions gets nearly all calls (figure 5), here log-normal weights with sigma 2.5, the less the longer the
-// runs are, none above 0.2. The trace says nothing of starts: the figures here are ordinary for Python.
+// runs are, none above 0.2 (0.02 of 1,000). The trace says nothing of starts: the figures here are ordinary for Python.
 type mix struct {
 	rand       *rand.Rand
 	functions  []*function
@@ -39,9 +39,10 @@ func newMix(r *rand.Rand, functions, namespaces int) *mix {
 
 func (x *mix) weigh(weights []float64, sum float64) {
 	x.cumulative = nil
+	most := min(0.2, 20/float64(len(weights)))
 	total := 0.0
 	for _, w := range weights {
-		total += min(w/sum, 0.2)
+		total += min(w/sum, most)
 		x.cumulative = append(x.cumulative, total)
 	}
 }

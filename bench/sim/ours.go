@@ -18,7 +18,8 @@ type ours struct {
 	snapshots map[bool]placement.Snapshot
 	waiting   []*entry // that have a queue
 	turns     turns
-	due       bool // the waiting ones are about to be looked at
+	due       bool          // the waiting ones are about to be looked at
+	looked    time.Duration // when all of them were
 }
 
 // An entry is what the balancer has of one function.
@@ -27,10 +28,12 @@ type entry struct {
 	known *placement.Function
 	queue []*run
 	alarm time.Duration // when it is asked again, if nothing changes
+	stuck bool          // it found no room: any server's news may matter to it
 }
 
 const (
-	lookEvery   = 10 * time.Millisecond // between two looks at all queues, at least
+	lookEvery   = 10 * time.Millisecond  // between two looks at the queues that found no room, at least
+	lookAtAll   = 100 * time.Millisecond // likewise at all queues
 	shrinkEvery = 2 * time.Second
 	triedFor    = time.Second // then a server that refused a run may be asked again
 )
@@ -136,6 +139,7 @@ func (o *ours) serve(e *entry) {
 		if d.Start != nil {
 			o.start(e, d.Start)
 		}
+		e.stuck = d.Verdict == placement.NoRoom || d.Verdict == placement.NoHost
 		if d.Verdict == placement.Run {
 			o.dispatch(e, o.dequeue(e, 0), d.Site)
 			continue
@@ -189,6 +193,7 @@ func (o *ours) answered(d *dispatch, a answer) {
 		return // its sites are gone, and counted nothing any more
 	}
 	h.Load--
+	h.Heard(o.time())
 	site := e.known.At(h)
 	if site != nil {
 		site.Load--

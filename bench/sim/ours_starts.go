@@ -57,6 +57,7 @@ func (o *ours) started(e *entry, site *placement.Site, s started, took time.Dura
 func (o *ours) reported(m *member, r report) {
 	h := o.host(m)
 	h.Memory, h.GPUs = r.memory, r.gpus
+	h.Heard(o.time())
 	for _, x := range r.functions {
 		o.reportedFunction(h, x)
 	}
@@ -73,10 +74,14 @@ func (o *ours) reportedFunction(h *placement.Host, x functionReport) {
 	if site.State == placement.Starting {
 		return
 	}
+	before := site.Slots
 	site.Slots, site.Present = x.slots, placement.Prepared
 	site.State = placement.Cold
 	if x.workers > 0 {
 		site.State = placement.Ready
+	}
+	if site.Slots > before {
+		o.serve(o.functions[x.f.id])
 	}
 }
 
@@ -94,12 +99,18 @@ func (o *ours) lookSoon() {
 
 // look serves the queues, those of the namespaces first that have had the least.
 func (o *ours) look() {
+	all := o.loop.now-o.looked >= lookAtAll
+	if all {
+		o.looked = o.loop.now
+	}
 	list := slices.Clone(o.waiting)
 	slices.SortStableFunc(list, func(a, b *entry) int {
 		return cmp.Compare(o.turns.served[a.f.namespace], o.turns.served[b.f.namespace])
 	})
 	for _, e := range list {
-		o.serve(e)
+		if all || e.stuck {
+			o.serve(e)
+		}
 	}
 }
 

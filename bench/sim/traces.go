@@ -36,7 +36,7 @@ var makers = []maker{
 	{"unequal", "16 servers with 2 to 64 CPUs of strength 0.5 to 2, 1 to 120 ms away, with 2 to 100 MB/s to them; half busy", unequal},
 	{"gpu", "30 functions that need 4 to 20 GB of a GPU's memory and start in 1 to 60 s, on 6 servers with 1 to 4 GPUs of 24 to 80 GB, 1 to 60 ms away; half busy", gpus},
 	{"faults", "16 equal servers, 0.4 busy: some die and come back empty, one flaps, some vanish for 20 s and come back, some are at a tenth of their speed for a minute", faults},
-	{"big", "1,000 functions on 500 servers with 4 to 32 CPUs of strength 0.7 to 1.5, 0.4 busy", big},
+	{"big", "1,000 functions on 500 servers with 2 to 16 CPUs of strength 0.7 to 1.5, 0.3 busy", big},
 	{"flood", "100 functions of 20 namespaces on 8 servers of 8 CPUs and 8 GB, 0.3 busy; for two minutes one namespace calls for 4 times what all servers can do. Only the others' calls count", flood},
 	{"overload", "50 functions on 8 servers of 8 CPUs, half busy; for a minute 1.4 times what they can do is called for", overload},
 }
@@ -129,16 +129,16 @@ func faults(r *rand.Rand, size float64) *trace {
 }
 
 func big(r *rand.Rand, size float64) *trace {
-	x, end := newMix(r, 1000, 50), span(60, size)
+	x, end := newMix(r, 1000, 50), span(40, size)
 	var servers []spec
 	for range 500 {
-		cpus := 4 << r.IntN(4)
+		cpus := 2 << r.IntN(4)
 		servers = append(servers, spec{
 			cpus: cpus, strength: between(r, 0.7, 1.5), memory: int64(2*cpus) * giga,
 			rtt: seconds(between(r, 0.001, 0.03)), bandwidth: 50e6,
 		})
 	}
-	return &trace{functions: x.functions, servers: servers, calls: x.steady(0, end, 0.4, servers)}
+	return &trace{functions: x.functions, servers: servers, calls: x.steady(0, end, 0.3, servers)}
 }
 
 func flood(r *rand.Rand, size float64) *trace {
@@ -149,7 +149,7 @@ func flood(r *rand.Rand, size float64) *trace {
 		f.id, f.namespace, f.memory = 100+i, 20, 512*mega
 		flooding.means[i], flooding.waits[i] = between(r, 0.2, 2), 0.3
 	}
-	flooding.weigh([]float64{1, 1, 1, 1}, 20)
+	flooding.weigh([]float64{1, 1, 1, 1}, 20) // alike
 	extra := flooding.steady(end/4, end*3/4, 4, servers)
 	for i := range extra {
 		extra[i].fn += 100
