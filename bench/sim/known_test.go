@@ -38,7 +38,7 @@ func near(t *testing.T, what string, got, want, tolerance float64) {
 func TestOneSharedProcessorAsTheFormulaSays(t *testing.T) {
 	for _, load := range []float64{0.3, 0.5, 0.7} {
 		// As many workers as calls at once may need: then only the CPU is waited for.
-		got := meanTime(poisson(1, load, 100_000))
+		got := meanTime(poisson(1, load, 40_000))
 		near(t, "the mean time of M/M/1", got, 1/(1-load), 0.05)
 	}
 }
@@ -48,7 +48,7 @@ func TestOneSharedProcessorAsTheFormulaSays(t *testing.T) {
 func TestManySharedProcessorsAsErlangSays(t *testing.T) {
 	for _, c := range []int{2, 4, 8} {
 		const load = 0.7
-		got := meanTime(poisson(c, load*float64(c), 100_000))
+		got := meanTime(poisson(c, load*float64(c), 40_000))
 		near(t, "the mean time of M/M/c", got, 1+erlangC(c, load*float64(c))/(float64(c)*(1-load)), 0.05)
 	}
 }
@@ -65,14 +65,14 @@ func erlangC(c int, offered float64) float64 {
 // A function with at most 16 workers on a server with many CPUs is a true queue: M/M/16.
 func TestQueueForWorkersAsErlangSays(t *testing.T) {
 	const workers, load = 4, 0.8
-	tr := poisson(64, load*workers, 100_000)
+	tr := poisson(64, load*workers, 40_000)
 	tr.servers[0].memory = workers * mega // room for so many
 	near(t, "the mean time of M/M/4", meanTime(tr), 1+erlangC(workers, load*workers)/(workers*(1-load)), 0.05)
 }
 
 // Little's law: what is there on average is what comes in a second times how long it stays.
 func TestLittlesLaw(t *testing.T) {
-	tr := poisson(4, 3, 50_000)
+	tr := poisson(4, 3, 30_000)
 	n := newFront(tr, func(n *front) policy { return newDirect(n, &roundRobin{}) })
 	there, last := 0.0, time.Duration(0)
 	var sample func()

@@ -55,7 +55,7 @@ func parseFlags(args []string, w io.Writer) (options, error) {
 		fmt.Fprint(w, usage)
 		f.PrintDefaults()
 	}
-	f.IntVar(&o.seeds, "seeds", 5, "how many seeds each trace is made from; figures are the mean of them")
+	f.IntVar(&o.seeds, "seeds", 3, "how many seeds each trace is made from; figures are the mean of them")
 	f.Uint64Var(&o.first, "seed", 1, "the first seed")
 	f.Float64Var(&o.size, "size", 1, "how long the traces are, for what they are in full")
 	f.StringVar(&o.only, "only", "", "traces, separated by commas (default: all: "+strings.Join(traceNames(), ", ")+")")
