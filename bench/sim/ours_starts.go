@@ -112,6 +112,9 @@ func (o *ours) look() {
 			o.serve(e)
 		}
 	}
+	if !all && len(o.waiting) > 0 {
+		o.loop.at(o.looked+lookAtAll, o.lookSoon)
+	}
 }
 
 // shrink gives up what hot functions needed, again and again.

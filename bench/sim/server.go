@@ -179,6 +179,9 @@ func (s *server) next(w *worker) {
 	default:
 		s.rest(w)
 	}
+	if h.wants > 0 {
+		s.grow(h) // it may want fewer now
+	}
 	s.changed()
 }
 
