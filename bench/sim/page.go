@@ -37,7 +37,7 @@ func (s *study) page(folder string) string {
 	for _, p := range s.plots() {
 		fmt.Fprintf(&b, "![%s](%s/%s)\n\n", p.title, folder, p.file)
 	}
-	fmt.Fprintf(&b, "## Figures\n\nMeans over %d seeds; \"± %%\" is how far a seed's p99 lies from the mean at most.\n", s.seeds)
+	fmt.Fprintf(&b, "## Figures\n\nMade with `-seeds %d -seed %d -size %g`. Figures are means over the seeds; \"± %%\" is how far a seed's p99 lies\nfrom the mean at most. The seeds' traces are as different as that; what counts is that all policies meet the same ones.\n", s.seeds, s.first, s.size)
 	for i, m := range s.makers {
 		fmt.Fprintf(&b, "\n**%s**: %s. %.0f calls.\n\n", m.name, m.about, s.calls(i))
 		fmt.Fprintf(&b, "| | %s |\n|---|%s\n", strings.Join(header(), " | "), strings.Repeat("---:|", len(header())))
