@@ -8,7 +8,7 @@ import (
 )
 
 // poisson is a trace of one function, warm on one server, whose runs take the CPU for
-// exponential times of mean 1 s: what queueing theory has formulas for.
+// exponential times of mean 1 s, as queueing theory has formulas for.
 func poisson(cpus int, rate float64, calls int) *trace {
 	r := rand.New(rand.NewPCG(1, 2))
 	t := &trace{
@@ -36,7 +36,7 @@ func near(t *testing.T, what string, got, want, tolerance float64) {
 
 // A processor that is shared evenly: T = 1/(mu-lambda), as with a queue (Kleinrock 1967).
 func TestOneSharedProcessorAsTheFormulaSays(t *testing.T) {
-	for _, load := range []float64{0.3, 0.5, 0.7} {
+	for _, load := range []float64{0.3, 0.7} {
 		// As many workers as calls at once may need: then only the CPU is waited for.
 		got := meanTime(poisson(1, load, 40_000))
 		near(t, "the mean time of M/M/1", got, 1/(1-load), 0.05)
@@ -46,7 +46,7 @@ func TestOneSharedProcessorAsTheFormulaSays(t *testing.T) {
 // With c processors and more jobs than those shared, as many are done in a second as with one queue, so
 // that T is that of M/M/c: Erlang's C formula.
 func TestManySharedProcessorsAsErlangSays(t *testing.T) {
-	for _, c := range []int{2, 4, 8} {
+	for _, c := range []int{2, 8} {
 		const load = 0.7
 		got := meanTime(poisson(c, load*float64(c), 40_000))
 		near(t, "the mean time of M/M/c", got, 1+erlangC(c, load*float64(c))/(float64(c)*(1-load)), 0.05)
@@ -62,7 +62,7 @@ func erlangC(c int, offered float64) float64 {
 	return blocked / (1 - offered/float64(c)*(1-blocked))
 }
 
-// A function with at most 16 workers on a server with many CPUs is a true queue: M/M/16.
+// A function that has memory for four workers, on a server with many CPUs, is a true queue: M/M/4.
 func TestQueueForWorkersAsErlangSays(t *testing.T) {
 	const workers, load = 4, 0.8
 	tr := poisson(64, load*workers, 40_000)

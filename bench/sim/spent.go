@@ -18,6 +18,11 @@ type spent struct {
 	way               float64 // the network
 }
 
+func (s spent) String() string {
+	return fmt.Sprintf("%.2f s, of which the calls themselves %.2f, held in the balancer %.2f, queued at the server %.2f, slower there by %.2f, on the way %.2f",
+		s.latency, s.ideal, s.held, s.queued, s.stretched, s.way)
+}
+
 func spentOn(d *dispatch, a answer) spent {
 	r := d.run
 	whole := d.member.server.loop.now - d.sent

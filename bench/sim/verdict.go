@@ -13,6 +13,7 @@ type verdict struct {
 	policy string // whose that is
 	worse  int    // seeds in which ours is above that policy
 	seeds  int
+	why    [2]spent // what the slowest hundredth spent its time on: ours, and that policy's
 }
 
 // tolerance is how far above the best other counts as the same: less than the calls of one
@@ -32,6 +33,7 @@ func (s *study) verdicts(m measure) (list []verdict) {
 			}
 		}
 		v := verdict{trace: s.makers[i].name, ours: row[0].mean(m.of), best: row[best].mean(m.of), policy: s.policies[best].name, seeds: s.seeds}
+		v.why = [2]spent{slowestOf(row[0]), slowestOf(row[best])}
 		for seed := range s.seeds {
 			if m.of(row[0][seed]) > m.of(row[best][seed]) {
 				v.worse++
@@ -41,6 +43,8 @@ func (s *study) verdicts(m measure) (list []verdict) {
 	}
 	return list
 }
+
+func slowestOf(c cell) spent { return meanSpent(each(c, func(r result) spent { return r.slowest })) }
 
 // above is how much more ours is, in parts of the best other.
 func (v verdict) above() float64 { return v.ours/v.best - 1 }
@@ -61,6 +65,9 @@ func (s *study) judgement(m measure, bullet string) string {
 	var b strings.Builder
 	for _, v := range s.verdicts(m) {
 		fmt.Fprintf(&b, "%s%s\n", bullet, v)
+		if m.name == p99.name && v.above() > tolerance {
+			fmt.Fprintf(&b, "%s%s: why: the slowest hundredth with ours: %s; with %s: %s\n", bullet, v.trace, v.why[0], v.policy, v.why[1])
+		}
 	}
 	return b.String()
 }
