@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 BIN     := bin/whiskaway
 export CGO_ENABLED ?= 0
 
-.PHONY: help build build-nvml images demo test test-slow test-docker bench lint setup clean
+.PHONY: help build build-nvml images demo test test-slow test-docker bench sim lint setup clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ bench: ## measure every station of the path and print a table with ratios
 	@scripts/setup demo
 	@$(MAKE) --no-print-directory build
 	$(GO) run ./bench -binary $(BIN)
+
+sim: ## simulate placement against other policies; prints tables, writes docs/simulation.md and its plots
+	$(GO) run ./bench/sim -page docs/simulation.md
 
 lint: ## gofmt, go vet (here and for darwin), staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-ed:"; gofmt -l .; exit 1; }
