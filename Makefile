@@ -21,7 +21,7 @@ demo: ## set up what is missing, then run the main job: three functions, one a l
 test: ## set up what is missing, then lint and run all tests with the race detector
 	@scripts/setup test
 	@$(MAKE) --no-print-directory lint build
-	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m -parallel 4 ./... # those that may run beside others mostly wait
 	CGO_ENABLED=1 $(GO) test -race -tags nvml ./gpu
 
 test-slow: ## the tests of `make test` with their hundreds of rounds in full, and with a real Kubernetes API server
