@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -43,6 +44,7 @@ func untilWay(t *testing.T, host function.Host, way string) {
 // A faceOfOurs is a server's own listener, which can be closed and opened again at its address.
 type faceOfOurs struct {
 	t     *testing.T
+	host  *fakeHost
 	addr  string
 	token Token
 	tls   Server
@@ -58,7 +60,7 @@ func newFaceOfOurs(t *testing.T) *faceOfOurs {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &faceOfOurs{t: t, addr: "127.0.0.1:0", tls: Server{TLS: config}, token: Token{Secret: NewSecret(RoleClient), Fingerprint: authority.Fingerprint()}}
+	f := &faceOfOurs{t: t, host: named("directly"), addr: "127.0.0.1:0", tls: Server{TLS: config}, token: Token{Secret: NewSecret(RoleClient), Fingerprint: authority.Fingerprint()}}
 	f.open()
 	t.Cleanup(func() { f.stop() })
 	return f
@@ -70,7 +72,7 @@ func (f *faceOfOurs) open() {
 		f.t.Fatal(err)
 	}
 	f.addr = ln.Addr().String()
-	handler := NewHandler(HandlerConfig{Host: named("directly"), Auth: WithClients(roleTokens{}, f.token)})
+	handler := NewHandler(HandlerConfig{Host: f.host, Auth: WithClients(roleTokens{}, f.token)})
 	s := f.tls
 	s.Handler = handler
 	ctx, cancel := context.WithCancel(context.Background())
@@ -122,25 +124,114 @@ func TestWhatMayBeAdvertised(t *testing.T) {
 	good := Token{Secret: "secret"}.Text()
 	for _, test := range []struct {
 		a    Advertised
-		from string
+		here bool
 		want string // in the error; empty: none
 	}{
-		{Advertised{}, "192.0.2.1:5", ""},
-		{Advertised{"https://gpu.example.com:8080", good}, "192.0.2.1:5", ""},
-		{Advertised{"http://127.0.0.1:8080", good}, "127.0.0.1:5", ""},
-		{Advertised{"http://127.0.0.1:8080", good}, "192.0.2.1:5", "another machine"},
-		{Advertised{"http://127.0.0.1:8080/path", good}, "127.0.0.1:5", "another machine"},
-		{Advertised{"http://gpu.example.com:8080", good}, "192.0.2.1:5", "plain http"},
-		{Advertised{"https://gpu.example.com:8080", ""}, "192.0.2.1:5", "token"},
-		{Advertised{"gpu.example.com", good}, "192.0.2.1:5", "URL"},
+		{Advertised{}, false, ""},
+		{Advertised{"https://gpu.example.com:8080", good}, false, ""},
+		{Advertised{"https://10.1.2.3/way", good}, false, ""},
+		{Advertised{"http://127.0.0.1:8080", good}, true, ""},
+		{Advertised{"https://localhost:8080", good}, true, ""},
+		{Advertised{"http://127.0.0.1:8080", good}, false, "another machine"},
+		{Advertised{"https://localhost:8080", good}, false, "another machine"},
+		{Advertised{"https://[::ffff:127.0.0.1]:8080", good}, false, "another machine"},
+		{Advertised{"https://0.0.0.0:8080", good}, false, "another machine"},
+		{Advertised{"https://169.254.169.254", good}, false, "another machine"},
+		{Advertised{"https://[fe80::1%25eth0]:8080", good}, false, "another machine"},
+		{Advertised{"http://127.0.0.1:8080/path", good}, true, "with a path"},
+		{Advertised{"http://gpu.example.com:8080", good}, false, "plain http"},
+		{Advertised{"https://gpu.example.com:8080", ""}, false, "token"},
+		{Advertised{"gpu.example.com", good}, false, "URL"},
 	} {
-		err := test.a.checkFrom(test.from)
+		err := test.a.checkFrom(test.here)
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
-			t.Errorf("%s from %s: %v, want %q", test.a.URL, test.from, err, test.want)
+			t.Errorf("%s, here %v: %v, want %q", test.a.URL, test.here, err, test.want)
 		}
 		if err != nil && strings.Contains(err.Error(), "secret") {
 			t.Errorf("the token is told: %v", err)
 		}
+	}
+}
+
+// A name is looked at when it is dialled: it may stand for another address each time.
+func TestANameThatStandsForThisMachineIsDialledForServersOfThisMachineOnly(t *testing.T) {
+	ln, err := Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	u := &url.URL{Scheme: "https", Host: "localhost:" + port}
+	conn, err := dialAdvertised(u, true)(t.Context(), "tcp4", u.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	if conn, err = dialAdvertised(u, false)(t.Context(), "tcp4", u.Host); err == nil {
+		conn.Close()
+		t.Fatal("it was dialled")
+	}
+	if !strings.Contains(err.Error(), "another machine") {
+		t.Errorf("it says %v", err)
+	}
+}
+
+func TestWhoIsOnTheSameMachine(t *testing.T) {
+	for _, test := range []struct {
+		remote, host, passedOn string
+		want                   bool
+	}{
+		{"127.0.0.1:5", "127.0.0.1:3234", "", true},
+		{"[::1]:5", "localhost:3234", "", true},
+		{"192.0.2.1:5", "127.0.0.1:3234", "", false},
+		{"127.0.0.1:5", "balancer.example.com", "", false},
+		{"127.0.0.1:5", "127.0.0.1:3234", "X-Forwarded-For", false},
+		{"127.0.0.1:5", "127.0.0.1:3234", "Forwarded", false},
+		{"127.0.0.1:5", "127.0.0.1:3234", "X-Real-Ip", false},
+		{"127.0.0.1:5", "127.0.0.1:3234", "Via", false},
+	} {
+		r := &http.Request{RemoteAddr: test.remote, Host: test.host, Header: http.Header{}}
+		if test.passedOn != "" {
+			r.Header[test.passedOn] = []string{"192.0.2.1"}
+		}
+		if got := fromSameMachine(r); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
+}
+
+// Who is trusted no more keeps no connection, also none that we have made, and gets no new one.
+func TestAlwaysTrue9WhatWasDialledEndsWithTheJoinTokenWithFakeHosts(t *testing.T) {
+	noLeaks(t)
+	b := newTestBalancer()
+	tokens, addr := serveTokens(t, b)
+	id, secret := secretFor(t, tokens, TokenSpec{Role: RoleJoin})
+	ours, blocked := newFaceOfOurs(t), make(chan struct{})
+	goHome(t, HomeConfig{URL: "http://" + addr, Token: secret, Host: named("by home"),
+		Advertise: Advertised{URL: "https://" + ours.addr, Token: ours.token.Text()}})
+	d := within(t, b.joined, "the server").Host.(*direct)
+	untilWay(t, d, "directly")
+	ours.host.run = func(ctx context.Context, _ function.ID, _ function.Claim, _ *function.Activation, _ function.Output) (function.Summary, error) {
+		close(blocked)
+		<-ctx.Done()
+		return function.Summary{Outcome: function.OutcomeCancelled}, nil
+	}
+	ran := make(chan function.Outcome, 1)
+	go func() {
+		sum, _ := d.Run(t.Context(), function.ID{1}, testClaim, activation("{}"), &recorder{})
+		ran <- sum.Outcome
+	}()
+	within(t, blocked, "the run")
+	if err := tokens.RevokeToken(t.Context(), id, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := within(t, ran, "the run's end"); got != function.OutcomeLost {
+		t.Errorf("the run under way ended as %q", got)
+	}
+	within(t, b.left, "the member to be dropped")
+	d.good.Store(true) // as if nobody had noticed
+	if _, err := d.Run(t.Context(), function.ID{1}, testClaim, activation("{}"), &recorder{}); function.CodeOf(err) != function.CodeUnreachable {
+		t.Errorf("a run after that: %v", err)
 	}
 }
 

@@ -53,7 +53,7 @@ func newSession(parent context.Context, req joinRequest, log *slog.Logger) *sess
 	s.ctx, s.cancel = context.WithCancel(parent)
 	s.client = newPoolClient("the server "+req.name, s.pool.take)
 	if req.advertised.URL != "" {
-		s.direct, _ = newDirect(s.client, req.advertised, log.With("server", s.name, "id", s.serverID)) // parseJoin has checked it
+		s.direct, _ = newDirect(s.client, req, log.With("server", s.name, "id", s.serverID)) // parseJoin has checked it
 	}
 	return s
 }
@@ -64,7 +64,7 @@ func (s *session) run(join func(context.Context, Joining) error, log *slog.Logge
 	ctx, end := context.WithCancelCause(s.ctx)
 	defer s.by.onEnd(func() {
 		end(errTokenEnded)
-		s.pool.close() // without waiting for answers: that machine is trusted no more
+		s.cut() // without waiting for answers: that machine is trusted no more
 	})()
 	var tending sync.WaitGroup
 	tending.Go(func() { s.tend(ctx, end) })
@@ -81,6 +81,14 @@ func (s *session) run(join func(context.Context, Joining) error, log *slog.Logge
 	tending.Wait()
 	close(s.done)
 	s.part()
+}
+
+// cut closes every connection to the server, and lets no further one be made.
+func (s *session) cut() {
+	s.pool.close()
+	if s.direct != nil {
+		s.direct.conns.close()
+	}
 }
 
 // part lets the answers that are on their way come in before the connections are
