@@ -174,13 +174,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = e.serve(h, w, r, p)
 	}
 	if err != nil {
-		drain(w, r)
+		skipBody(w, r)
 		refuse(w, err)
 	}
 }
 
 func (h *Handler) refuseStatus(w http.ResponseWriter, r *http.Request, status int, format string, args ...any) {
-	drain(w, r)
+	skipBody(w, r)
 	w.Header()[headerStarted] = []string{"no"}
 	writeRefusal(w, status, function.Errorf(function.CodeBadRequest, format, args...))
 }
@@ -237,10 +237,10 @@ func (h *Handler) logPanic(path string, v any) {
 	h.log.Error("a panic was caught", "path", path, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 }
 
-// drain reads what is left of a refused request's body, up to a bound: a sender
+// skipBody reads what is left of a refused request's body, up to a bound: a sender
 // that is still writing would otherwise find the connection reset before it
 // reads why.
-func drain(w http.ResponseWriter, r *http.Request) {
+func skipBody(w http.ResponseWriter, r *http.Request) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return
 	}

@@ -73,6 +73,26 @@ func TestAlwaysTrue9OnlyAnAdminManagesTokens(t *testing.T) {
 	}
 }
 
+// No such token is made, but somebody may write one into tokens.json.
+func TestAlwaysTrue9AnAdminOfOneNamespaceManagesNoTokens(t *testing.T) {
+	noLeaks(t)
+	tokens, err := OpenTokens(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := serve(t, NewHandler(HandlerConfig{Host: &fakeHost{}, Auth: roleTokens{}, Tokens: tokens}), Server{})
+	for _, call := range []struct{ method, path, body string }{
+		{"GET", "/tokens", ""}, {"POST", "/tokens", `{"role":"client"}`}, {"DELETE", "/tokens/client", ""},
+	} {
+		if resp, text := send(t, addr, "admin/guest", call.method, call.path, call.body); resp.StatusCode != 403 || !strings.Contains(text, `"guest`) {
+			t.Errorf("%s %s: %d %s", call.method, call.path, resp.StatusCode, text)
+		}
+	}
+	if list, _ := tokens.ListTokens(t.Context()); len(list) != 3 {
+		t.Errorf("there are %d tokens", len(list))
+	}
+}
+
 func TestTokensAreManagedFromAfar(t *testing.T) {
 	noLeaks(t)
 	tokens, addr := serveTokens(t, newTestBalancer())
