@@ -20,7 +20,7 @@ const (
 )
 
 // A direct is a server that has dialled home and can be dialled too. Its status comes by the
-// connections that it has dialled, and Inits and drains go by them; they are there for all else as
+// connections that it has dialled, and Inits, code and drains go by them; they are there for all else as
 // long as it cannot be dialled: where a call has found that out, it was certainly not begun.
 type direct struct {
 	home, dialled *Client
@@ -142,27 +142,10 @@ func (d *direct) Init(ctx context.Context, spec function.Spec, lease function.Le
 	return d.home.Init(ctx, spec, lease)
 }
 
-// PutCode hands over code; see function.Host. Code of which some was read cannot go another way.
+// PutCode hands over code, by home as Init does, which has asked for it: there it was said whether
+// code may come compressed. See function.Host.
 func (d *direct) PutCode(ctx context.Context, namespace string, digest function.Digest, code io.Reader) error {
-	if d.good.Load() {
-		source := &begunReader{r: code}
-		err := d.dialled.PutCode(ctx, namespace, digest, source)
-		if !d.failed(ctx, err) || source.begun.Load() {
-			return err
-		}
-	}
 	return d.home.PutCode(ctx, namespace, digest, code)
-}
-
-// A begunReader knows whether it was read.
-type begunReader struct {
-	r     io.Reader
-	begun atomic.Bool
-}
-
-func (b *begunReader) Read(p []byte) (int, error) {
-	b.begun.Store(true)
-	return b.r.Read(p)
 }
 
 // Renew prolongs the lease; see function.Host.

@@ -153,6 +153,27 @@ func TestWhatMayBeAdvertised(t *testing.T) {
 	}
 }
 
+// Code is asked for by Init, and goes the same way: only there it is known that it may be compressed.
+func TestCodeForAnAdvertisedServerGoesByHomeCompressedWithFakeHosts(t *testing.T) {
+	noLeaks(t)
+	b := newTestBalancer()
+	addr := serve(t, b.handler(), Server{})
+	ours, atHome := newFaceOfOurs(t), &fakeHost{code: map[string]string{}}
+	goHome(t, HomeConfig{URL: "http://" + addr, Token: "join", Host: atHome, Advertise: Advertised{URL: "https://" + ours.addr, Token: ours.token.Text()}})
+	d := within(t, b.joined, "the server").Host.(*direct)
+	untilWay(t, d, "directly")
+	text := strings.Repeat("x = 1\n", 1000)
+	spec := testSpec(text)
+	if _, err := function.InitWithCode(t.Context(), d, spec, function.Lease{ID: "l1", TTL: time.Minute}, readerOf(text)); err != nil {
+		t.Fatal(err)
+	}
+	atHome.mu.Lock()
+	defer atHome.mu.Unlock()
+	if len(atHome.code) != 1 || len(ours.host.code) != 0 || !d.home.takesZstd.Load() {
+		t.Errorf("by home came %d codes, directly %d", len(atHome.code), len(ours.host.code))
+	}
+}
+
 // A name is looked at when it is dialled: it may stand for another address each time.
 func TestANameThatStandsForThisMachineIsDialledForServersOfThisMachineOnly(t *testing.T) {
 	ln, err := Listen(t.Context(), "127.0.0.1:0")
@@ -272,7 +293,6 @@ func TestEveryCallGoesByHomeWhereAServerCannotBeDialledWithAFakeHost(t *testing.
 		"Stop":    func() error { return d.Stop(ctx, spec.ID(), testClaim) },
 	} {
 		d.good.Store(true)    // nobody has noticed yet
-		d.dialled.Reconnect() // code that was begun on an old connection could not go another way
 		if err := call(); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
