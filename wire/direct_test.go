@@ -292,7 +292,7 @@ func TestEveryCallGoesByHomeWhereAServerCannotBeDialledWithAFakeHost(t *testing.
 		"Renew":   func() error { return d.Renew(ctx, spec.ID(), testClaim, time.Second) },
 		"Stop":    func() error { return d.Stop(ctx, spec.ID(), testClaim) },
 	} {
-		d.good.Store(true)    // nobody has noticed yet
+		d.good.Store(true) // nobody has noticed yet
 		if err := call(); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}

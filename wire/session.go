@@ -92,7 +92,8 @@ func (s *session) cut() {
 }
 
 // part lets the answers that are on their way come in before the connections are
-// closed: a server that ends says so while its last runs still send theirs.
+// closed: a server that ends says so while its last runs still send theirs. Runs on connections that
+// we have dialled go on to their end, for the server may have lost only its way to us.
 func (s *session) part() {
 	s.client.Close() // the idle ones
 	if s.direct != nil {
@@ -100,6 +101,9 @@ func (s *session) part() {
 	}
 	s.pool.retire(s.parent, lastAnswers)
 	s.pool.close()
+	if s.parent.Err() != nil { // the balancer itself ends
+		s.cut()
+	}
 }
 
 func (s *session) callJoin(ctx context.Context, join func(context.Context, Joining) error) (err error) {
