@@ -3,6 +3,8 @@ package wire
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -129,6 +131,33 @@ func TestTokensAreManagedFromAfar(t *testing.T) {
 	}
 	if _, err := c.ListTokens(t.Context()); function.CodeOf(err) != function.CodeUnauthorized {
 		t.Errorf("with a token that is gone: %v", err)
+	}
+}
+
+// As many tokens as there can be, each as long as it can be, are listed from afar.
+func TestTheLongestListOfTokensIsReadFromAfar(t *testing.T) {
+	noLeaks(t)
+	tokens, addr := serveTokens(t, newTestBalancer())
+	admin, err := tokens.Token(RoleAdmin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var labels []string
+	for i := range maxTokenLabels {
+		labels = append(labels, fmt.Sprintf("%0128d", i))
+	}
+	known, err := tokens.dir.read()
+	for i := len(known); i < maxTokens; i++ {
+		k := newEntry(TokenSpec{Role: RoleClient, Namespace: strings.Repeat("n", maxTokenNamespace), Labels: labels, TTL: maxTokenTTL}, Token{Secret: fmt.Sprint(i)}, time.Now())
+		k.ID = fmt.Sprintf("client-%057d", i)
+		known = append(known, k)
+	}
+	if err = errors.Join(err, tokens.dir.write(known), tokens.reload()); err != nil {
+		t.Fatal(err)
+	}
+	list, err := dialTo(t, addr, admin.Secret).ListTokens(t.Context())
+	if err != nil || len(list) != maxTokens || len(list[maxTokens-1].Labels) != maxTokenLabels {
+		t.Errorf("%d tokens are listed, %v", len(list), err)
 	}
 }
 
