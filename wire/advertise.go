@@ -1,12 +1,15 @@
 package wire
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"syscall"
+	"time"
 
 	"github.com/whiskaway/whiskaway/function"
 )
@@ -55,7 +58,7 @@ func (a Advertised) checkFrom(sameMachine bool) error {
 }
 
 // nearby says what isNear is about.
-const nearby = "loopback or on one link only, and the server is on another machine"
+const nearby = "loopback or on one link only, and the server is not known to be on the balancer's machine"
 
 // isNear reports whether an address means this machine, or what is on its link, where clouds
 // keep what they tell their machines (169.254.169.254).
@@ -92,7 +95,26 @@ func fromSameMachine(r *http.Request) bool {
 			return false
 		}
 	}
-	return function.IsLoopback(r.RemoteAddr) && function.IsLoopback(r.Host)
+	return function.IsLoopback(r.RemoteAddr) && meansLoopback(r.Context(), r.Host)
+}
+
+// resolveLimit is how long it may take to find out what a name stands for.
+const resolveLimit = 2 * time.Second
+
+// meansLoopback reports whether a host, which may have a port, stands for loopback here and for nothing
+// else, as the name of many a machine does in its own /etc/hosts.
+func meansLoopback(ctx context.Context, host string) bool {
+	if function.IsLoopback(host) {
+		return true
+	}
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveLimit)
+	defer cancel()
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	other := func(a netip.Addr) bool { return !a.Unmap().IsLoopback() }
+	return err == nil && len(addrs) > 0 && !slices.ContainsFunc(addrs, other)
 }
 
 // advertisedIn reads the headers of a join.

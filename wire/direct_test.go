@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -132,12 +133,12 @@ func TestWhatMayBeAdvertised(t *testing.T) {
 		{Advertised{"https://10.1.2.3/way", good}, false, ""},
 		{Advertised{"http://127.0.0.1:8080", good}, true, ""},
 		{Advertised{"https://localhost:8080", good}, true, ""},
-		{Advertised{"http://127.0.0.1:8080", good}, false, "another machine"},
-		{Advertised{"https://localhost:8080", good}, false, "another machine"},
-		{Advertised{"https://[::ffff:127.0.0.1]:8080", good}, false, "another machine"},
-		{Advertised{"https://0.0.0.0:8080", good}, false, "another machine"},
-		{Advertised{"https://169.254.169.254", good}, false, "another machine"},
-		{Advertised{"https://[fe80::1%25eth0]:8080", good}, false, "another machine"},
+		{Advertised{"http://127.0.0.1:8080", good}, false, "not known to be"},
+		{Advertised{"https://localhost:8080", good}, false, "not known to be"},
+		{Advertised{"https://[::ffff:127.0.0.1]:8080", good}, false, "not known to be"},
+		{Advertised{"https://0.0.0.0:8080", good}, false, "not known to be"},
+		{Advertised{"https://169.254.169.254", good}, false, "not known to be"},
+		{Advertised{"https://[fe80::1%25eth0]:8080", good}, false, "not known to be"},
 		{Advertised{"http://127.0.0.1:8080/path", good}, true, "with a path"},
 		{Advertised{"http://gpu.example.com:8080", good}, false, "plain http"},
 		{Advertised{"https://gpu.example.com:8080", ""}, false, "token"},
@@ -192,7 +193,7 @@ func TestANameThatStandsForThisMachineIsDialledForServersOfThisMachineOnly(t *te
 		conn.Close()
 		t.Fatal("it was dialled")
 	}
-	if !strings.Contains(err.Error(), "another machine") {
+	if !strings.Contains(err.Error(), "not known to be") {
 		t.Errorf("it says %v", err)
 	}
 }
@@ -205,7 +206,8 @@ func TestWhoIsOnTheSameMachine(t *testing.T) {
 		{"127.0.0.1:5", "127.0.0.1:3234", "", true},
 		{"[::1]:5", "localhost:3234", "", true},
 		{"192.0.2.1:5", "127.0.0.1:3234", "", false},
-		{"127.0.0.1:5", "balancer.example.com", "", false},
+		{"127.0.0.1:5", "balancer.invalid:3234", "", false},
+		{"127.0.0.1:5", "192.0.2.1", "", false},
 		{"127.0.0.1:5", "127.0.0.1:3234", "X-Forwarded-For", false},
 		{"127.0.0.1:5", "127.0.0.1:3234", "Forwarded", false},
 		{"127.0.0.1:5", "127.0.0.1:3234", "X-Real-Ip", false},
@@ -218,6 +220,21 @@ func TestWhoIsOnTheSameMachine(t *testing.T) {
 		if got := fromSameMachine(r); got != test.want {
 			t.Errorf("%+v: %v", test, got)
 		}
+	}
+}
+
+// Many a machine's name stands for loopback there: who calls us by it, and comes by loopback, is here.
+func TestAMachinesOwnNameMayMeanLoopback(t *testing.T) {
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	addrs, err := net.DefaultResolver.LookupIPAddr(t.Context(), name)
+	if err != nil || len(addrs) != 1 || !addrs[0].IP.IsLoopback() {
+		t.Skipf("here %s stands for %v, %v", name, addrs, err)
+	}
+	if r := (&http.Request{RemoteAddr: "127.0.0.1:5", Host: name + ":3234"}); !fromSameMachine(r) {
+		t.Error("it is taken for another machine's")
 	}
 }
 

@@ -76,7 +76,8 @@ func parseJoin(r *http.Request) (joinRequest, error) {
 				"%s, %s and %s must be there, with at most %d bytes each", headerServer, headerName, headerSession, longest)
 		}
 	}
-	req.advertised, req.sameMachine = advertisedIn(r.Header), fromSameMachine(r)
+	req.advertised = advertisedIn(r.Header)
+	req.sameMachine = req.advertised.URL != "" && fromSameMachine(r)
 	return req, req.advertised.checkFrom(req.sameMachine)
 }
 
