@@ -112,6 +112,10 @@ func TestWhatWasMeasuredIsKeptWithFakeCUDA(t *testing.T) {
 	if more := Of(t.Context(), dir, m); inits() != 3 || len(more.GPUs) != 2 {
 		t.Errorf("with another GPU: %+v, measured %d times", more, inits())
 	}
+	m.GPUs = []string{gpu1} // somebody uses the other one
+	if busy := Of(t.Context(), dir, m); inits() != 3 || len(busy.GPUs) != 2 {
+		t.Errorf("with a GPU in use: %+v, measured %d times", busy, inits())
+	}
 	if err := os.WriteFile(fileIn(dir), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -10,11 +10,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // A Machine says what is to be measured.
 type Machine struct {
-	GPUs   []string // their UUIDs
+	GPUs   []string // the UUIDs of those that may be measured now
 	Driver string   // the GPU driver's version: another one may be faster
 	Python string   // the interpreter by which GPUs are measured; empty: they are not
 	Log    *slog.Logger
@@ -38,14 +39,12 @@ func Of(ctx context.Context, dir string, m Machine) Strengths {
 	if now.CPU.Strength = kept.CPU.Strength; kept.CPU.Model != now.CPU.Model || now.CPU.Strength <= 0 {
 		now.CPU.Strength = CPU()
 	}
-	var unknown []string
-	for _, uuid := range m.GPUs {
-		if note := kept.GPUs[uuid]; note.Driver == m.Driver && note.Strength > 0 {
+	for uuid, note := range kept.GPUs { // also of those that are not to be measured now, because somebody uses them
+		if note.Driver == m.Driver && note.Strength > 0 {
 			now.GPUs[uuid] = note
-		} else {
-			unknown = append(unknown, uuid)
 		}
 	}
+	unknown := slices.DeleteFunc(slices.Clone(m.GPUs), func(uuid string) bool { return now.GPUs[uuid].Strength > 0 })
 	maps.Copy(now.GPUs, m.measure(ctx, unknown))
 	if err := now.save(dir); err != nil {
 		m.Log.Warn("what was measured is not kept", "error", err)

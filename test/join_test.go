@@ -213,6 +213,34 @@ func TestAnAdvertisedServerIsDialledAndElseRunsGoByHome(t *testing.T) {
 	}
 }
 
+// The server does not know the labels of the token that it joined with, so it is told to start the function
+// by the connections that it has dialled; runs go directly all the same.
+func TestAFunctionOfGrantedLabelsRunsOnAnAdvertisedServer(t *testing.T) {
+	t.Parallel()
+	b := newPost(t)
+	token, err := wire.TokenDir(b.dir).CreateToken(t.Context(), wire.TokenSpec{Role: wire.RoleJoin, Labels: []string{"pool=ours"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listen := net.JoinHostPort(ownLoopback(), freePort(t, ownLoopback()))
+	line := startRelay(t, "http://"+listen)
+	args := []string{"server", "--data", t.TempDir(), "--listen", listen, "--advertise", line.url, "--balancer", b.url, "--token", token.Text}
+	eventually(t, "the new token is known", func() bool { return strings.Contains(b.log(), "the tokens have changed") })
+	start(t, nil, nil, args...).waitFor("joined")
+	eventually(t, "the server is dialled", func() bool { return strings.Contains(b.log(), "runs go there directly") })
+	spec := specOf("python:3", pidPy, func(s *function.Spec) { s.Require.Labels = []string{"pool=ours"} })
+	if got := b.run(spec, pidPy); got["runs"] != 1.0 {
+		t.Errorf("it ran as %v", got)
+	}
+	if n := line.bytes.Load(); n < bulk {
+		t.Errorf("%d bytes went by the line to the server: the answer of %d came another way", n, bulk)
+	}
+	if err := wire.TokenDir(b.dir).RevokeToken(t.Context(), token.ID, false); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the server is dropped", func() bool { return strings.Contains(b.log(), "its join token was revoked") })
+}
+
 func TestFoundLabelsChooseAServer(t *testing.T) {
 	t.Parallel()
 	b := newPost(t)

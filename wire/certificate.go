@@ -86,7 +86,7 @@ func readPEM(flag, path string) ([]byte, error) {
 
 // ServerConfig returns the TLS configuration of a server with this certificate.
 func (c *Certificate) ServerConfig() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, DynamicRecordSizingDisabled: wholeRecords,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.get(), nil }}
 }
 

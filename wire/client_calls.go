@@ -55,8 +55,9 @@ func (c *Client) Stop(ctx context.Context, id function.ID, by function.Claim) er
 	return c.call(ctx, r, nil)
 }
 
-// maxAnswer bounds the answers that are read as a whole.
-const maxAnswer = 1 << 20
+// maxAnswer bounds the answers that are read as a whole, in bytes. The longest is a list of maxTokens, each
+// with maxTokenLabels of 128 characters.
+const maxAnswer = 8 << 20
 
 // call sends a request that may be repeated, and reads its answer into v
 // unless that is nil.

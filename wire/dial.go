@@ -72,7 +72,7 @@ func withoutUser(u *url.URL, text string) string {
 // raw is how to reach an address; nil: by TCP, or by the proxy of the environment.
 func newDial(u *url.URL, token Token, raw rawDial) dialFunc {
 	if raw == nil {
-		raw = asEnvironmentSays(u)
+		raw = asEnvironmentSays(u, byTCP())
 	}
 	addr := net.JoinHostPort(u.Hostname(), portOf(u))
 	var config *tls.Config

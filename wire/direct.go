@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -19,10 +20,11 @@ const (
 )
 
 // A direct is a server that has dialled home and can be dialled too. Its status comes by the
-// connections that it has dialled, and they are there for all else as long as it
-// cannot be dialled: where a call has found that out, it was certainly not begun.
+// connections that it has dialled, and Inits, code and drains go by them; they are there for all else as
+// long as it cannot be dialled: where a call has found that out, it was certainly not begun.
 type direct struct {
 	home, dialled *Client
+	conns         *pool // those that we have dialled; only to close them, in use or not
 	log           *slog.Logger
 	good          atomic.Bool   // it could be dialled when that was last tried
 	doubt         chan struct{} // has an entry when that shall be tried at once
@@ -34,12 +36,29 @@ var (
 )
 
 // newDirect returns a Host that goes by home until keep has found a better way.
-func newDirect(home *Client, a Advertised, log *slog.Logger) (*direct, error) {
-	dialled, err := NewClient(ClientConfig{URL: a.URL, Token: a.Token, Log: log})
+func newDirect(home *Client, req joinRequest, log *slog.Logger) (*direct, error) {
+	a := req.advertised
+	u, err := a.check()
 	if err != nil {
 		return nil, err
 	}
-	return &direct{home: home, dialled: dialled, log: log.With("url", a.URL), doubt: make(chan struct{}, 1)}, nil
+	conns := newPool(time.Now)
+	dialled, err := NewClient(ClientConfig{URL: a.URL, Token: a.Token, Log: log, DialContext: holding(conns, dialAdvertised(u, req.sameMachine))})
+	if err != nil {
+		return nil, err
+	}
+	return &direct{home: home, dialled: dialled, conns: conns, log: log.With("url", a.URL), doubt: make(chan struct{}, 1)}, nil
+}
+
+// holding dials, and lets conns know the connection.
+func holding(conns *pool, dial rawDial) rawDial {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return conns.hold(conn)
+	}
 }
 
 // keep finds out again and again whether the server can be dialled, until ctx ends. It says
@@ -123,27 +142,10 @@ func (d *direct) Init(ctx context.Context, spec function.Spec, lease function.Le
 	return d.home.Init(ctx, spec, lease)
 }
 
-// PutCode hands over code; see function.Host. Code of which some was read cannot go another way.
+// PutCode hands over code, by home as Init does, which has asked for it: there it was said whether
+// code may come compressed. See function.Host.
 func (d *direct) PutCode(ctx context.Context, namespace string, digest function.Digest, code io.Reader) error {
-	if d.good.Load() {
-		source := &begunReader{r: code}
-		err := d.dialled.PutCode(ctx, namespace, digest, source)
-		if !d.failed(ctx, err) || source.begun.Load() {
-			return err
-		}
-	}
 	return d.home.PutCode(ctx, namespace, digest, code)
-}
-
-// A begunReader knows whether it was read.
-type begunReader struct {
-	r     io.Reader
-	begun atomic.Bool
-}
-
-func (b *begunReader) Read(p []byte) (int, error) {
-	b.begun.Store(true)
-	return b.r.Read(p)
 }
 
 // Renew prolongs the lease; see function.Host.

@@ -4,8 +4,8 @@
 // it. A machine that cannot be dialled joins by DialHome: it dials the balancer,
 // and then the roles swap below HTTP, so that the same Handler and the same
 // Client are used over what was dialled. A machine that can be dialled too may say so when it joins
-// (Whiskaway-Advertise, with a token for this balancer alone); then only its status and what
-// cannot be dialled go that way. Whoever dials goes by the proxy that HTTPS_PROXY names. The room also holds what a wire needs:
+// (Whiskaway-Advertise, with a token for this balancer alone); then only its status, Inits, code and drains, and what
+// cannot be dialled, go that way. Whoever dials goes by the proxy that HTTPS_PROXY names. The room also holds what a wire needs:
 // tokens and who may do what, the balancer's own certificate authority, and how
 // to listen.
 //

@@ -17,7 +17,10 @@ var _ function.Drainer = (*Client)(nil)
 
 // drain serves POST /drain, and POST /drain?server=ID at a balancer. 204 says that
 // no run is left there, 202 that it takes nothing new and some are.
-func (h *Handler) drain(w http.ResponseWriter, r *http.Request, _ Principal) error {
+func (h *Handler) drain(w http.ResponseWriter, r *http.Request, p Principal) error {
+	if p.Namespace != "" {
+		return notForAll(p, "draining is")
+	}
 	turn, cancel := context.WithTimeout(r.Context(), drainTurn)
 	defer cancel()
 	err := drainHost(turn, h.cfg.Host, r.URL.Query().Get("server"))

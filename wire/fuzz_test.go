@@ -5,12 +5,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -136,7 +138,8 @@ func newFuzzedHandler(t testing.TB) *fuzzedHandler {
 }
 
 // send sends raw bytes and closes the sending half. It returns the first answer that
-// is not provisional; nil: there was none.
+// is not provisional; nil: there was none. The handler is done with all of it then: what
+// follows in the bytes may be a request too.
 func (f *fuzzedHandler) send(t *testing.T, raw []byte, method string) (*http.Response, []byte) {
 	t.Helper()
 	conn, err := net.Dial("unix", f.addr)
@@ -163,6 +166,9 @@ func (f *fuzzedHandler) send(t *testing.T, raw []byte, method string) (*http.Res
 		body, err := io.ReadAll(resp.Body)
 		if err != nil {
 			t.Fatalf("%q got half an answer, %d %q: %v", raw, resp.StatusCode, body, err)
+		}
+		if _, err := io.Copy(io.Discard, in); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("%q: the connection is not closed at its end", raw)
 		}
 		return resp, body
 	}

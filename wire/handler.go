@@ -79,80 +79,6 @@ func (h *Handler) Close() {
 	h.members.close()
 }
 
-// An access is what an endpoint asks of a token's role.
-type access int
-
-const (
-	forAnyone access = iota
-	forJoin
-	forClient
-	forAdmin
-)
-
-func (a access) allows(role Role) bool {
-	switch a {
-	case forJoin:
-		return role == RoleJoin
-	case forClient:
-		return role == RoleClient || role == RoleAdmin
-	case forAdmin:
-		return role == RoleAdmin
-	}
-	return a == forAnyone
-}
-
-// An endpoint is one path. serve's error means that nothing was answered yet
-// and nothing was started.
-type endpoint struct {
-	method string
-	needs  access
-	serve  func(*Handler, http.ResponseWriter, *http.Request, Principal) error
-}
-
-// allowed lists the methods of the path.
-func (e endpoint) allowed(path string) []string {
-	if path == tokensPath {
-		return []string{http.MethodGet + ", " + http.MethodPost}
-	}
-	return []string{e.method}
-}
-
-// endpointOf returns the endpoint for a path, and where it has several methods, for that one.
-func endpointOf(path, method string) (endpoint, bool) {
-	switch path {
-	case "/run":
-		return endpoint{http.MethodPost, forClient, (*Handler).run}, true
-	case "/init":
-		return endpoint{http.MethodPost, forClient, (*Handler).init}, true
-	case "/renew":
-		return endpoint{http.MethodPost, forClient, (*Handler).renew}, true
-	case "/stop":
-		return endpoint{http.MethodPost, forClient, (*Handler).stop}, true
-	case "/status":
-		return endpoint{http.MethodGet, forAdmin, (*Handler).status}, true
-	case "/drain":
-		return endpoint{http.MethodPost, forAdmin, (*Handler).drain}, true
-	case "/join":
-		return endpoint{http.MethodPost, forJoin, (*Handler).join}, true
-	case "/healthz":
-		return endpoint{http.MethodGet, forAnyone, (*Handler).healthz}, true
-	case "/readyz":
-		return endpoint{http.MethodGet, forAnyone, (*Handler).readyz}, true
-	case tokensPath:
-		if method == http.MethodPost {
-			return endpoint{http.MethodPost, forAdmin, (*Handler).createToken}, true
-		}
-		return endpoint{http.MethodGet, forAdmin, (*Handler).listTokens}, true
-	}
-	if strings.HasPrefix(path, "/code/") {
-		return endpoint{http.MethodPut, forClient, (*Handler).code}, true
-	}
-	if strings.HasPrefix(path, tokensPath+"/") {
-		return endpoint{http.MethodDelete, forAdmin, (*Handler).revokeToken}, true
-	}
-	return endpoint{}, false
-}
-
 // ServeHTTP finds the endpoint, asks whether the token is good for it, and lets
 // it serve.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -174,13 +100,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = e.serve(h, w, r, p)
 	}
 	if err != nil {
-		drain(w, r)
+		skipBody(w, r)
 		refuse(w, err)
 	}
 }
 
 func (h *Handler) refuseStatus(w http.ResponseWriter, r *http.Request, status int, format string, args ...any) {
-	drain(w, r)
+	skipBody(w, r)
 	w.Header()[headerStarted] = []string{"no"}
 	writeRefusal(w, status, function.Errorf(function.CodeBadRequest, format, args...))
 }
@@ -237,10 +163,10 @@ func (h *Handler) logPanic(path string, v any) {
 	h.log.Error("a panic was caught", "path", path, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 }
 
-// drain reads what is left of a refused request's body, up to a bound: a sender
+// skipBody reads what is left of a refused request's body, up to a bound: a sender
 // that is still writing would otherwise find the connection reset before it
 // reads why.
-func drain(w http.ResponseWriter, r *http.Request) {
+func skipBody(w http.ResponseWriter, r *http.Request) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return
 	}

@@ -26,6 +26,7 @@ type Joining struct {
 type joinRequest struct {
 	serverID, name, session string
 	advertised              Advertised // the zero value: it cannot be dialled
+	sameMachine             bool       // it has dialled from where we are
 	by                      Principal  // whose token it showed
 }
 
@@ -76,7 +77,8 @@ func parseJoin(r *http.Request) (joinRequest, error) {
 		}
 	}
 	req.advertised = advertisedIn(r.Header)
-	return req, req.advertised.checkFrom(r.RemoteAddr)
+	req.sameMachine = req.advertised.URL != "" && fromSameMachine(r)
+	return req, req.advertised.checkFrom(req.sameMachine)
 }
 
 func answerJoin(conn net.Conn, instance string) error {

@@ -14,12 +14,13 @@ import (
 // it is idle.
 type lane struct {
 	conn   net.Conn
-	peeker *peeker   // nil: its idle end could not be seen, so it is not kept
-	since  time.Time // when it became idle, by the wall clock; zero: it is not
-	used   bool      // it has carried a run
-	until  time.Time // its deadline; zero: none
-	broken bool      // a read has failed or come to the end
-	failed error     // why the request's first part was not written whole
+	peeker *peeker       // nil: its idle end could not be seen, so it is not kept
+	since  time.Time     // when it became idle, by the wall clock; zero: it is not
+	used   bool          // it has carried a run
+	until  time.Time     // its deadline; zero: none
+	broken bool          // a read has failed or come to the end
+	failed error         // why the request's first part was not written whole
+	last   time.Duration // see lastWrite
 
 	waitedFor bool // the run under way had to wait for it
 	renewal   int  // its lanes' renewal when it was given to them last
@@ -33,8 +34,8 @@ type lane struct {
 // longAgo is a deadline that is over.
 var longAgo = time.Unix(1, 0)
 
-func newLane(conn net.Conn) *lane {
-	l := &lane{conn: conn, peeker: newPeeker(conn), cut: make(chan struct{}, 1)}
+func newLane(conn net.Conn, last time.Duration) *lane {
+	l := &lane{conn: conn, peeker: newPeeker(conn), last: last, cut: make(chan struct{}, 1)}
 	l.interrupt = func() {
 		l.conn.SetDeadline(longAgo)
 		l.cut <- struct{}{}
@@ -166,16 +167,17 @@ func (l *lane) done(whole bool) bool {
 }
 
 // lastWrite is how long the end of a body's last write may take to be heard of
-// when the answer to it is already here.
-const lastWrite = 10 * time.Millisecond
+// when the answer to it is already here: on a busy machine the writer gets its turn later than the
+// reader. A host that has answered without reading all costs the caller so much.
+const lastWrite = 100 * time.Millisecond
 
 // sent reports whether the body was streamed whole. If that goes on, it ends it:
-// at once, or after lastWrite where the connection is worth to be kept.
+// at once, or after l.last where the connection is worth to be kept.
 func (l *lane) sent(keep bool) bool {
 	sending := l.sending
 	l.sending = nil
 	if keep {
-		timeout := time.NewTimer(lastWrite)
+		timeout := time.NewTimer(l.last)
 		defer timeout.Stop()
 		select {
 		case err := <-sending:

@@ -20,6 +20,7 @@ var errClientClosed = errors.New("this client is closed")
 type lanes struct {
 	dial    dialFunc
 	idleFor time.Duration  // how long a lane is kept idle
+	last    time.Duration  // its lanes' last
 	wg      sync.WaitGroup // dials, and the sweeper
 
 	mu      sync.Mutex
@@ -45,7 +46,7 @@ type offer struct {
 }
 
 func newLanes(dial dialFunc, idleFor time.Duration) *lanes {
-	return &lanes{dial: dial, idleFor: idleFor}
+	return &lanes{dial: dial, idleFor: idleFor, last: lastWrite}
 }
 
 // take returns a lane whose peer has not closed it, as far as can be seen, with
@@ -141,7 +142,7 @@ func (p *lanes) dialled(number uint64, conn net.Conn, err error) {
 	p.dialing--
 	if err == nil {
 		p.mu.Unlock()
-		p.give(newLane(conn))
+		p.give(newLane(conn, p.last))
 		return
 	}
 	defer p.mu.Unlock()

@@ -52,7 +52,7 @@ func TestIdleLanesAreClosedWhenTheyAreOld(t *testing.T) {
 		for i := range far {
 			near, other := net.Pipe()
 			far[i] = other
-			p.give(newLane(near))
+			p.give(newLane(near, lastWrite))
 			time.Sleep(20 * time.Second)
 		}
 		time.Sleep(time.Second) // 61 s after the first, 41 s after the second
@@ -75,7 +75,7 @@ func TestRenewedLanesAreNew(t *testing.T) {
 		var l [2]*lane
 		for i := range far {
 			near, other := net.Pipe()
-			far[i], l[i] = other, newLane(near)
+			far[i], l[i] = other, newLane(near, lastWrite)
 			p.give(l[i])
 		}
 		busy, err := p.next(t.Context(), time.Time{})
@@ -89,7 +89,7 @@ func TestRenewedLanesAreNew(t *testing.T) {
 		}
 		p.give(busy)
 		near, other := net.Pipe()
-		p.give(newLane(near))
+		p.give(newLane(near, lastWrite))
 		if !isClosed(far[1]) || isClosed(other) || len(p.idle) != 1 {
 			t.Errorf("%d lanes are idle, not just the new one", len(p.idle))
 		}
@@ -103,7 +103,7 @@ func TestIdleLanesAreBoundedAndClosedAtTheEnd(t *testing.T) {
 		for range maxIdle + 1 {
 			near, other := net.Pipe()
 			far = append(far, other)
-			p.give(newLane(near))
+			p.give(newLane(near, lastWrite))
 		}
 		if len(p.idle) != maxIdle || !isClosed(far[maxIdle]) || isClosed(far[0]) {
 			t.Errorf("%d are idle", len(p.idle))
@@ -115,7 +115,7 @@ func TestIdleLanesAreBoundedAndClosedAtTheEnd(t *testing.T) {
 			}
 		}
 		near, other := net.Pipe()
-		p.give(newLane(near))
+		p.give(newLane(near, lastWrite))
 		if !isClosed(other) {
 			t.Error("a lane that comes back after the end is kept")
 		}
@@ -207,7 +207,7 @@ func TestDeadlineOfARunDoesNotReachTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
 		defer far.Close()
-		l := newLane(near)
+		l := newLane(near, lastWrite)
 		defer near.Close()
 		go func() {
 			time.Sleep(time.Hour)
@@ -237,7 +237,7 @@ func (d *deadlined) SetDeadline(t time.Time) error {
 
 func TestDeadlineIsSetOnlyWhereTheOneBeforeIsNoGood(t *testing.T) {
 	conn := &deadlined{}
-	l := newLane(conn)
+	l := newLane(conn, lastWrite)
 	now := time.Now()
 	for _, step := range []struct {
 		deadline time.Time

@@ -64,6 +64,20 @@ func (p *pool) put(conn net.Conn) {
 	}
 }
 
+// hold takes a connection that is in use already, so that close closes it too. It does
+// not wait for a first use here.
+func (p *pool) hold(conn net.Conn) (net.Conn, error) {
+	c := &pooledConn{Conn: conn, pool: p, since: p.now()}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		conn.Close()
+		return nil, function.Errorf(function.CodeUnreachable, "the server has left")
+	}
+	p.open[c] = struct{}{}
+	return c, nil
+}
+
 func (p *pool) offer(c *pooledConn) bool {
 	select {
 	case p.ready <- c:

@@ -23,13 +23,13 @@ func byTCP() rawDial {
 // asEnvironmentSays returns how the host of u is reached: directly, or by the proxy that
 // HTTPS_PROXY and NO_PROXY name, see net/http's ProxyFromEnvironment. Loopback is always
 // reached directly.
-func asEnvironmentSays(u *url.URL) rawDial {
+func asEnvironmentSays(u *url.URL, directly rawDial) rawDial {
 	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u})
 	if err != nil { // which may quote a password
 		return noDial(&proxyError{"HTTPS_PROXY is not a URL such as http://proxy.example.com:3128"})
 	}
 	if proxy == nil {
-		return byTCP()
+		return directly
 	}
 	return byProxy(proxy)
 }

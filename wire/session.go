@@ -53,7 +53,7 @@ func newSession(parent context.Context, req joinRequest, log *slog.Logger) *sess
 	s.ctx, s.cancel = context.WithCancel(parent)
 	s.client = newPoolClient("the server "+req.name, s.pool.take)
 	if req.advertised.URL != "" {
-		s.direct, _ = newDirect(s.client, req.advertised, log.With("server", s.name, "id", s.serverID)) // parseJoin has checked it
+		s.direct, _ = newDirect(s.client, req, log.With("server", s.name, "id", s.serverID)) // parseJoin has checked it
 	}
 	return s
 }
@@ -64,7 +64,7 @@ func (s *session) run(join func(context.Context, Joining) error, log *slog.Logge
 	ctx, end := context.WithCancelCause(s.ctx)
 	defer s.by.onEnd(func() {
 		end(errTokenEnded)
-		s.pool.close() // without waiting for answers: that machine is trusted no more
+		s.cut() // without waiting for answers: that machine is trusted no more
 	})()
 	var tending sync.WaitGroup
 	tending.Go(func() { s.tend(ctx, end) })
@@ -83,8 +83,17 @@ func (s *session) run(join func(context.Context, Joining) error, log *slog.Logge
 	s.part()
 }
 
+// cut closes every connection to the server, and lets no further one be made.
+func (s *session) cut() {
+	s.pool.close()
+	if s.direct != nil {
+		s.direct.conns.close()
+	}
+}
+
 // part lets the answers that are on their way come in before the connections are
-// closed: a server that ends says so while its last runs still send theirs.
+// closed: a server that ends says so while its last runs still send theirs. Runs on connections that
+// we have dialled go on to their end, for the server may have lost only its way to us.
 func (s *session) part() {
 	s.client.Close() // the idle ones
 	if s.direct != nil {
@@ -92,6 +101,9 @@ func (s *session) part() {
 	}
 	s.pool.retire(s.parent, lastAnswers)
 	s.pool.close()
+	if s.parent.Err() != nil { // the balancer itself ends
+		s.cut()
+	}
 }
 
 func (s *session) callJoin(ctx context.Context, join func(context.Context, Joining) error) (err error) {

@@ -11,7 +11,8 @@ import (
 // acknowledged; it adds this to the round trip. Linux waits 200 ms, which a run
 // that loses its only packet feels. Its receivers acknowledge within 40 ms, so a
 // shorter time than that would send twice what has arrived (tcp.h: TCP_RTO_MIN,
-// TCP_DELACK_MIN).
+// TCP_DELACK_MIN). Other systems may take 100 ms and more: to these a packet goes twice now and then,
+// until TCP has learned how long they take (RFC 6298 counts their waiting into the round trip).
 const shortestRetry = 50 * time.Millisecond
 
 // control lets a connection die when what was sent is not acknowledged for

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -151,6 +153,34 @@ func TestManyMayChangeTheTokensAtATime(t *testing.T) {
 	all.Wait()
 	if list, err := dir.ListTokens(t.Context()); err != nil || len(list) != 3+writers*each {
 		t.Errorf("%d tokens are left, %v", len(list), err)
+	}
+}
+
+func TestALockedDirectoryIsExplained(t *testing.T) {
+	dir := TokenDir(t.TempDir())
+	if _, err := OpenTokens(string(dir), ""); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := dir.lock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	if _, err := dir.CreateToken(ctx, TokenSpec{Role: RoleJoin}); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "another process has locked the tokens") {
+		t.Errorf("while it is locked: %v", err)
+	}
+	unlock()
+	if _, err := dir.CreateToken(t.Context(), TokenSpec{Role: RoleJoin}); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+	closed, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	if err := lockFailed("x", awaitLock(t.Context(), closed)); !strings.Contains(err.Error(), "local disk") {
+		t.Errorf("what cannot be locked: %v", err)
 	}
 }
 

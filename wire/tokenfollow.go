@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
@@ -41,23 +42,34 @@ func (t *Tokens) Follow(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// lookAgain reads tokens.json if it is another file than the one that was read last.
+// lookAgain reads tokens.json if it is another file than the one that was read last, or
+// could not be read then.
 func (t *Tokens) lookAgain(log *slog.Logger) {
-	if !t.changed() {
+	changed, failed := t.changed()
+	if !changed && failed == nil {
 		return
 	}
 	before := *t.known.Load()
 	if err := t.reload(); err != nil {
-		log.Error("the tokens have changed and cannot be read; those from before stay good", "error", err)
+		if changed || failed == nil || failed.Error() != err.Error() {
+			log.Error("the tokens have changed and cannot be read; those from before stay good", "error", err)
+		}
 		return
 	}
 	log.Info("the tokens have changed", "before", len(before), "now", len(*t.known.Load()))
 }
 
-func (t *Tokens) changed() bool {
+// changed reports whether tokens.json is another file than the one that was read last, and why that
+// one could not be read.
+func (t *Tokens) changed() (changed bool, failed error) {
 	info, err := os.Stat(t.dir.hashes())
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.isOther(info, err), t.failed
+}
+
+// isOther compares a look at tokens.json with the last one. mu is held.
+func (t *Tokens) isOther(info fs.FileInfo, err error) bool {
 	if err != nil || t.seen == nil {
 		return (err == nil) != (t.seen != nil)
 	}
@@ -71,7 +83,7 @@ func (t *Tokens) reload() error {
 	defer t.mu.Unlock()
 	t.seen, _ = os.Stat(t.dir.hashes()) // before reading: a later change is then seen as one
 	known, err := t.dir.read()
-	if err != nil {
+	if t.failed = err; err != nil {
 		return err
 	}
 	var uses map[string]time.Time

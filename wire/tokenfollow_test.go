@@ -156,7 +156,10 @@ func TestTokensThatCannotBeReadChangeNothing(t *testing.T) {
 		if err := writeSecret(dir.hashes(), good); err != nil {
 			t.Fatal(err)
 		}
-		soon(t, "the file that is whole again", func() bool { return !tokens.changed() })
+		soon(t, "the file that is whole again", func() bool {
+			changed, failed := tokens.changed()
+			return !changed && failed == nil
+		})
 		if p.valid.Err() != nil {
 			t.Errorf("%s: what goes on was ended", name)
 		}

@@ -30,9 +30,17 @@ func (d TokenDir) lock(ctx context.Context) (unlock func(), err error) {
 	}
 	if err := awaitLock(ctx, f); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("locking the tokens, which another process may be changing: %w", err)
+		return nil, lockFailed(f.Name(), err)
 	}
 	return func() { f.Close() }, nil
+}
+
+// lockFailed says what to do about a lock that was not had.
+func lockFailed(path string, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return fmt.Errorf("another process has locked the tokens (%s): end it, or try again when it is done: %w", path, err)
+	}
+	return fmt.Errorf("locking the tokens: %s cannot be locked; keep the data directory on a local disk, for not every network's can: %w", path, err)
 }
 
 // awaitLock takes the lock of a file as soon as it is free. The kernel tells nobody when that is.

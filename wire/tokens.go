@@ -24,7 +24,10 @@ type Tokens struct {
 	known atomic.Pointer[[]*liveToken] // never changed, only replaced
 
 	mu   sync.Mutex  // guards what follows, and who replaces known
-	seen fs.FileInfo // of tokens.json, as it was read last
+	seen fs.FileInfo // of tokens.json, as it was read last; nil: it was not there
+	// failed is why it could not be read then; nil: it could. It is tried again until it can: there may
+	// have been no file descriptor left, and what it says may be that a token is revoked.
+	failed error
 
 	unwritten atomic.Bool // a token was used, and lastUses does not say so yet
 }

@@ -28,12 +28,18 @@ const maxTokenRequest = 64 << 10
 // mayManage refuses whoever may not manage tokens, though his token is an admin's.
 func (h *Handler) mayManage(p Principal) error {
 	if p.Namespace != "" {
-		return function.Errorf(function.CodeForbidden, "the token is for the namespace %q, and tokens are for the whole host", p.Namespace)
+		return notForAll(p, "tokens are")
 	}
 	if h.cfg.Tokens == nil {
 		return function.Errorf(function.CodeBadRequest, "this host keeps no tokens: it was given the one that it knows")
 	}
 	return nil
+}
+
+// notForAll refuses what is for the whole host to an admin of one namespace. No such token is made, but
+// somebody may write one into tokens.json.
+func notForAll(p Principal, what string) error {
+	return function.Errorf(function.CodeForbidden, "the token is for the namespace %q, and %s for the whole host", p.Namespace, what)
 }
 
 // createToken serves POST /tokens.

@@ -3,6 +3,8 @@ package wire
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -73,6 +75,26 @@ func TestAlwaysTrue9OnlyAnAdminManagesTokens(t *testing.T) {
 	}
 }
 
+// No such token is made, but somebody may write one into tokens.json.
+func TestAlwaysTrue9AnAdminOfOneNamespaceManagesNoTokens(t *testing.T) {
+	noLeaks(t)
+	tokens, err := OpenTokens(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := serve(t, NewHandler(HandlerConfig{Host: &fakeHost{}, Auth: roleTokens{}, Tokens: tokens}), Server{})
+	for _, call := range []struct{ method, path, body string }{
+		{"GET", "/tokens", ""}, {"POST", "/tokens", `{"role":"client"}`}, {"DELETE", "/tokens/client", ""},
+	} {
+		if resp, text := send(t, addr, "admin/guest", call.method, call.path, call.body); resp.StatusCode != 403 || !strings.Contains(text, `"guest`) {
+			t.Errorf("%s %s: %d %s", call.method, call.path, resp.StatusCode, text)
+		}
+	}
+	if list, _ := tokens.ListTokens(t.Context()); len(list) != 3 {
+		t.Errorf("there are %d tokens", len(list))
+	}
+}
+
 func TestTokensAreManagedFromAfar(t *testing.T) {
 	noLeaks(t)
 	tokens, addr := serveTokens(t, newTestBalancer())
@@ -109,6 +131,33 @@ func TestTokensAreManagedFromAfar(t *testing.T) {
 	}
 	if _, err := c.ListTokens(t.Context()); function.CodeOf(err) != function.CodeUnauthorized {
 		t.Errorf("with a token that is gone: %v", err)
+	}
+}
+
+// As many tokens as there can be, each as long as it can be, are listed from afar.
+func TestTheLongestListOfTokensIsReadFromAfar(t *testing.T) {
+	noLeaks(t)
+	tokens, addr := serveTokens(t, newTestBalancer())
+	admin, err := tokens.Token(RoleAdmin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var labels []string
+	for i := range maxTokenLabels {
+		labels = append(labels, fmt.Sprintf("%0128d", i))
+	}
+	known, err := tokens.dir.read()
+	for i := len(known); i < maxTokens; i++ {
+		k := newEntry(TokenSpec{Role: RoleClient, Namespace: strings.Repeat("n", maxTokenNamespace), Labels: labels, TTL: maxTokenTTL}, Token{Secret: fmt.Sprint(i)}, time.Now())
+		k.ID = fmt.Sprintf("client-%057d", i)
+		known = append(known, k)
+	}
+	if err = errors.Join(err, tokens.dir.write(known), tokens.reload()); err != nil {
+		t.Fatal(err)
+	}
+	list, err := dialTo(t, addr, admin.Secret).ListTokens(t.Context())
+	if err != nil || len(list) != maxTokens || len(list[maxTokens-1].Labels) != maxTokenLabels {
+		t.Errorf("%d tokens are listed, %v", len(list), err)
 	}
 }
 

@@ -58,7 +58,7 @@ func (s *TokenSpec) check() error {
 	case len(s.Labels) > 0 && s.Role == RoleAdmin:
 		return function.Errorf(function.CodeBadRequest, "labels are for join and client tokens; an admin token is for the whole host")
 	case s.TTL < 0 || s.TTL > maxTokenTTL:
-		return function.Errorf(function.CodeBadRequest, "a token's time to live is from 1s to 100 years, and 0 means for ever; %v is neither", s.TTL)
+		return function.Errorf(function.CodeBadRequest, "a token's time to live is at most 100 years, and not below 0, which means for ever; %v is neither", s.TTL)
 	}
 	if err := info.check(); err != nil {
 		return function.Errorf(function.CodeBadRequest, "%v", err)
