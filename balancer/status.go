@@ -105,7 +105,7 @@ func (b *Balancer) reports() allReports {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
-	all := allReports{leases: map[function.ID]int{}, waiting: b.waiting(now), draining: b.closing}
+	all := allReports{leases: map[function.ID]int{}, waiting: b.whoWaits(now), draining: b.closing}
 	for _, m := range b.members {
 		all.reports = append(all.reports, memberReport{m.status, !m.host.Breaker.RetryAt().IsZero()})
 		for i := range m.status.Functions {
@@ -118,8 +118,8 @@ func (b *Balancer) reports() allReports {
 	return all
 }
 
-// waiting says what waits here, and for how long. It wants the lock.
-func (b *Balancer) waiting(now time.Time) []function.WaitingStatus {
+// whoWaits says what waits here, and for how long. It wants the lock.
+func (b *Balancer) whoWaits(now time.Time) []function.WaitingStatus {
 	var all []function.WaitingStatus
 	for t := range b.hungry {
 		for e := t.waiting.Front(); e != nil; e = e.Next() {
