@@ -67,6 +67,8 @@ func TestWrongUseIsExplained(t *testing.T) {
 		{[]string{"status", "--data", t.TempDir()}, "whiskaway standalone"},
 		{[]string{"status", "--balancer", "http://127.0.0.1:1"}, "admin token"},
 		{[]string{"status", "--balancer", "127.0.0.1:1", "--token", "abcdefghijklmnop"}, `"127.0.0.1:1" is not a URL such as https://`},
+		{[]string{"status", "--balancer", "http://me:secret@127.0.0.1:1", "--token", "abcdefghijklmnop"}, "more than a host"},
+		{[]string{"server", "--balancer", "http://me:secret@127.0.0.1:1", "--token", "abcdefghijklmnop", "--data", t.TempDir()}, "more than a host"},
 		{[]string{"status", "--balancer", "me:secret@127.0.0.1:1", "--token", "abcdefghijklmnop"}, "the address is not a URL such as https://"},
 		{[]string{"server", "--balancer", "http://127.0.0.1:1", "--token", "x", "--drain-timeout", "-1s"}, "--drain-timeout must not be negative"},
 		{[]string{"drain", "x", "--timeout", "-1s"}, "--timeout must not be negative"},
@@ -75,6 +77,9 @@ func TestWrongUseIsExplained(t *testing.T) {
 		{[]string{"status", "--balancer", "http://" + l.Addr().String() + "x", "--token", "abcdefghijklmnop"}, "whiskaway:"},
 	} {
 		out := fails(t, c.args...)
+		if strings.Contains(out, "secret") {
+			t.Errorf("whiskaway %v tells a password: %q", c.args, out)
+		}
 		if !strings.Contains(out, c.want) || strings.Contains(out, "goroutine") {
 			t.Errorf("whiskaway %v said %q, which lacks %q", c.args, out, c.want)
 		}

@@ -63,7 +63,7 @@ func at(u *url.URL, path string) *url.URL {
 // name and password can be in it.
 func shown(u *url.URL, text string) string {
 	switch {
-	case u != nil:
+	case u != nil && u.User != nil:
 		return fmt.Sprintf(" %q", u.Redacted())
 	case strings.Contains(text, "@"):
 		return ""

@@ -48,7 +48,7 @@ func (c *tokenCommand) with(ctx context.Context, use func(context.Context, manag
 	defer cancel()
 	if err := use(ctx, m); err != nil {
 		if m.dir == "" {
-			return fmt.Errorf("asking %s: %w", m.url, err)
+			return fmt.Errorf("asking %s: %w", unnamed(m.url), err)
 		}
 		return err
 	}

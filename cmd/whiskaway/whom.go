@@ -60,3 +60,11 @@ func notRunning(dir string) error {
 	}
 	return fmt.Errorf("no platform or balancer keeps its data in %s; start `whiskaway standalone`, or say whom to ask with --balancer or --data", dir)
 }
+
+// unnamed is an address for an error, without the name and password that somebody may have written into it.
+func unnamed(address string) string {
+	if i := strings.LastIndex(address, "@"); i >= 0 {
+		return "..." + address[i:]
+	}
+	return address
+}
