@@ -20,7 +20,7 @@ func (b *Balancer) Drain(ctx context.Context, id string) error {
 	if !ok {
 		return function.Errorf(function.CodeBadRequest, "%s cannot be drained from here; stop it as a program is stopped, by SIGTERM", m.Name)
 	}
-	b.log.Info("a member is drained", "id", m.ID, "name", m.Name)
+	b.log.Info("a server is drained by command", "server", m.Name, "id", m.ID)
 	if err := d.Drain(ctx); err != nil {
 		return function.AsError(err)
 	}

@@ -70,7 +70,7 @@ func (b *Balancer) failed(m *member, sent, now time.Time) {
 	m.failures++
 	m.host.Breaker.Failed(now)
 	if at := m.host.Breaker.RetryAt(); at.After(now) && !m.gone {
-		b.log.Warn("a member is set aside", "member", m.Name, "failures", m.failures, "for", at.Sub(now))
+		b.log.Warn("a server is set aside after failures", "server", m.Name, "failures", m.failures, "for", at.Sub(now))
 	}
 }
 
@@ -89,6 +89,7 @@ func (b *Balancer) worked(m *member, sent, now time.Time) {
 		*breaker = placement.Breaker{Seed: m.host.Seed}
 	}
 	if breaker.RetryAt().IsZero() {
+		b.log.Warn("a server that was set aside is used again", "server", m.Name)
 		b.lookAgain() // others wait for it too
 	}
 }

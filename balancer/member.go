@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"sync"
 	"time"
 
@@ -75,7 +76,7 @@ func (b *Balancer) Join(ctx context.Context, who Member) error {
 	}
 	defer b.wg.Done()
 	defer m.untie()
-	b.log.Info("member joins", "id", m.ID, "name", m.Name)
+	b.log.Debug("member joins", "id", m.ID, "name", m.Name)
 	m.work.Go(func() { b.keep(m) })
 	m.work.Go(func() { b.listenFor(m) })
 	m.work.Go(func() { b.meet(m) })
@@ -86,10 +87,21 @@ func (b *Balancer) Join(ctx context.Context, who Member) error {
 	if err == nil {
 		err = errors.New("its status reports ended")
 	}
+	if b.drained(m) {
+		err = fmt.Errorf("it was draining, and has ended: %w", err)
+	}
 	b.dismiss(m, err)
 	m.work.Wait()
-	b.log.Info("member left", "id", m.ID, "name", m.Name, "why", err)
+	b.log.Debug("member left", "id", m.ID, "name", m.Name, "why", err)
 	return fmt.Errorf("member %s: %w", m.Name, err)
+}
+
+// drained reports whether all of m's servers said that they drain.
+func (b *Balancer) drained(m *member) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	busy := func(s function.ServerStatus) bool { return !s.Draining }
+	return len(m.status.Servers) > 0 && !slices.ContainsFunc(m.status.Servers, busy)
 }
 
 // admit makes the membership, and ends an older one with the same ID.

@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"cmp"
+	"container/list"
 	"context"
 	"slices"
 	"time"
@@ -49,22 +50,31 @@ func (b *Balancer) sleep(ctx context.Context, d time.Duration, woken <-chan stru
 	return nil
 }
 
-// Status returns what the connected members last reported, sorted by name. The
-// functions' Leases are those of the balancer's clients. While the balancer drains, so does
-// each server as far as its clients can tell.
+// Status returns what the connected members last reported, sorted by name, which of them are
+// set aside, and what waits here. The functions' Leases are those of the balancer's clients. While
+// the balancer drains, so does each server as far as its clients can tell.
 func (b *Balancer) Status() function.Status {
-	reports, leases, draining := b.reports()
-	st := function.Status{Servers: []function.ServerStatus{}, Functions: []function.FunctionStatus{}}
-	for _, r := range reports {
+	all := b.reports()
+	st := function.Status{Servers: []function.ServerStatus{}, Functions: []function.FunctionStatus{}, Waiting: all.waiting}
+	for _, r := range all.reports {
+		before := len(st.Servers)
 		st.Servers = append(st.Servers, r.Servers...)
+		for i := range st.Servers[before:] {
+			s := &st.Servers[before+i]
+			s.Draining = s.Draining || all.draining
+			s.Aside = s.Aside || r.aside
+		}
 		st.Functions = append(st.Functions, r.Functions...)
-	}
-	for i := range st.Servers {
-		st.Servers[i].Draining = st.Servers[i].Draining || draining
+		st.Waiting = append(st.Waiting, r.Waiting...)
 	}
 	for i := range st.Functions {
-		st.Functions[i].Leases = leases[st.Functions[i].ID]
+		st.Functions[i].Leases = all.leases[st.Functions[i].ID]
 	}
+	sortStatus(&st)
+	return st
+}
+
+func sortStatus(st *function.Status) {
 	slices.SortFunc(st.Servers, func(x, y function.ServerStatus) int {
 		return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.ID, y.ID))
 	})
@@ -72,25 +82,59 @@ func (b *Balancer) Status() function.Status {
 		return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Action, y.Action),
 			slices.Compare(x.ID[:], y.ID[:]), cmp.Compare(x.Server, y.Server))
 	})
-	return st
+	slices.SortFunc(st.Waiting, func(x, y function.WaitingStatus) int {
+		return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Action, y.Action), slices.Compare(x.ID[:], y.ID[:]))
+	})
 }
 
-// reports returns the members' last reports, and how many clients lease each
-// function in them, and whether the balancer drains.
-func (b *Balancer) reports() ([]function.Status, map[function.ID]int, bool) {
+// A memberReport is what a member last reported, and whether it is set aside.
+type memberReport struct {
+	function.Status
+	aside bool
+}
+
+// allReports is what a status is made of.
+type allReports struct {
+	reports  []memberReport
+	leases   map[function.ID]int // how many clients lease each function in the reports
+	waiting  []function.WaitingStatus
+	draining bool // the balancer itself
+}
+
+func (b *Balancer) reports() allReports {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
-	all := make([]function.Status, 0, len(b.members))
-	leases := map[function.ID]int{}
+	all := allReports{leases: map[function.ID]int{}, waiting: b.whoWaits(now), draining: b.closing}
 	for _, m := range b.members {
-		all = append(all, m.status)
+		all.reports = append(all.reports, memberReport{m.status, !m.host.Breaker.RetryAt().IsZero()})
 		for i := range m.status.Functions {
 			id := m.status.Functions[i].ID
 			if f := b.functions[id]; f != nil {
-				leases[id] = f.countLeases(now)
+				all.leases[id] = f.countLeases(now)
 			}
 		}
 	}
-	return all, leases, b.closing
+	return all
+}
+
+// whoWaits says what waits here, and for how long. It wants the lock.
+func (b *Balancer) whoWaits(now time.Time) []function.WaitingStatus {
+	var all []function.WaitingStatus
+	for t := range b.hungry {
+		for e := t.waiting.Front(); e != nil; e = e.Next() {
+			f := e.Value.(*fn)
+			w := function.WaitingStatus{
+				ID: f.id, Namespace: f.spec.Namespace, Action: f.spec.Action, Labels: f.spec.Require.Labels,
+				Runs: f.queue.Len(), Starts: f.asking.Len(),
+			}
+			for _, queue := range []*list.List{&f.queue, &f.asking} {
+				if first := queue.Front(); first != nil {
+					w.Longest = max(w.Longest, now.Sub(first.Value.(*waiter).since).Milliseconds())
+				}
+			}
+			all = append(all, w)
+		}
+	}
+	return all
 }

@@ -3,6 +3,8 @@ package balancer
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -38,6 +40,63 @@ func TestStatusIsTheSumWithOurLeases(t *testing.T) {
 	<-a.done
 	if st := b.Status(); len(st.Servers) != 1 {
 		t.Errorf("a server that left is in the status: %+v", st.Servers)
+	}
+}
+
+func TestStatusSaysWhoIsSetAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, Config{})
+		h := join(t, b, newFake("a", 1))
+		id, claim := lease(t, b, specOf("hello"))
+		aside := func() bool { return b.Status().Servers[0].Aside }
+		if aside() {
+			t.Error("a new server is set aside")
+		}
+		until := time.Now().Add(3 * time.Second)
+		h.set(func() {
+			h.runErr = func(int) error {
+				if time.Now().Before(until) {
+					return function.Errorf(function.CodeUnreachable, "connection refused")
+				}
+				return nil
+			}
+		})
+		ran := make(chan struct{})
+		go func() { defer close(ran); mustRun(t, b, id, claim, "1") }()
+		time.Sleep(2500 * time.Millisecond)
+		if !aside() {
+			t.Error("a server that refuses all connections is not set aside")
+		}
+		<-ran
+		if aside() {
+			t.Error("a server that works again is still set aside")
+		}
+	})
+}
+
+func TestStatusSaysWhatWaits(t *testing.T) {
+	b, _, id, claim, hold := oneSlot(t, Config{})
+	if got := b.Status().Waiting; len(got) != 0 {
+		t.Errorf("nothing waits, but %+v", got)
+	}
+	var wg sync.WaitGroup
+	for i := range 3 {
+		wg.Go(func() { mustRun(t, b, id, claim, fmt.Sprint(i)) })
+	}
+	waitFor(t, "two runs to wait", func() bool {
+		got := b.Status().Waiting
+		return len(got) == 1 && got[0].ID == id && got[0].Runs == 2 && got[0].Starts == 0
+	})
+	time.Sleep(2 * time.Millisecond) // so that they have waited for some
+	if got := b.Status().Waiting[0]; got.Longest < 1 || got.Action != "hello" {
+		t.Errorf("%+v", got)
+	}
+	for range 3 {
+		hold <- struct{}{}
+	}
+	wg.Wait()
+	if got := b.Status().Waiting; len(got) != 0 {
+		t.Errorf("nothing waits any more, but %+v", got)
 	}
 }
 

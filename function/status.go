@@ -5,6 +5,8 @@ package function
 type Status struct {
 	Servers   []ServerStatus   `json:"servers"`   // connected ones only
 	Functions []FunctionStatus `json:"functions"` // one entry for each function and server
+	// Waiting has an entry for each function for which something waits at the balancer; only a balancer has any.
+	Waiting []WaitingStatus `json:"waiting,omitempty"`
 }
 
 // A ServerStatus describes one server.
@@ -28,7 +30,8 @@ type ServerStatus struct {
 	Running   int      `json:"running"` // runs in flight
 	Queued    int      `json:"queued"`  // runs that wait for a worker
 	Draining  bool     `json:"draining,omitempty"`
-	Uptime    int64    `json:"uptime"` // seconds
+	Aside     bool     `json:"aside,omitempty"` // its balancer has set it aside after failures, and will try it again
+	Uptime    int64    `json:"uptime"`          // seconds
 }
 
 // A Kind is a language that a server can run.
@@ -78,4 +81,15 @@ type FunctionStatus struct {
 	// ready, in microseconds; 0: not known.
 	Usual int64 `json:"usual,omitempty"`
 	Start int64 `json:"start,omitempty"`
+}
+
+// A WaitingStatus describes what waits for one function at a balancer, until a server has a slot for it.
+type WaitingStatus struct {
+	ID        ID       `json:"id"`
+	Namespace string   `json:"namespace"`
+	Action    string   `json:"action"`
+	Labels    []string `json:"labels"`
+	Runs      int      `json:"runs"`
+	Starts    int      `json:"starts"`  // Inits that wait
+	Longest   int64    `json:"longest"` // how long the first of them has waited, in milliseconds
 }

@@ -66,12 +66,33 @@ func TestWrongUseIsExplained(t *testing.T) {
 		{[]string{"standalone", "--log-level", "loud"}, "debug, info"},
 		{[]string{"status", "--data", t.TempDir()}, "whiskaway standalone"},
 		{[]string{"status", "--balancer", "http://127.0.0.1:1"}, "admin token"},
+		{[]string{"status", "--balancer", "127.0.0.1:1", "--token", "abcdefghijklmnop"}, `"127.0.0.1:1" is not a URL such as https://`},
+		{[]string{"status", "--balancer", "http://me:secret@127.0.0.1:1", "--token", "abcdefghijklmnop"}, "more than a host"},
+		{[]string{"server", "--balancer", "http://me:secret@127.0.0.1:1", "--token", "abcdefghijklmnop", "--data", t.TempDir()}, "more than a host"},
+		{[]string{"status", "--balancer", "me:secret@127.0.0.1:1", "--token", "abcdefghijklmnop"}, "the address is not a URL such as https://"},
+		{[]string{"server", "--balancer", "http://127.0.0.1:1", "--token", "x", "--drain-timeout", "-1s"}, "--drain-timeout must not be negative"},
+		{[]string{"drain", "x", "--timeout", "-1s"}, "--timeout must not be negative"},
+		{[]string{"token", "create", "--data", t.TempDir()}, "--role join, client or admin"},
+		{[]string{"token", "list", "--data", t.TempDir()}, "say with --data"},
 		{[]string{"status", "--balancer", "http://" + l.Addr().String() + "x", "--token", "abcdefghijklmnop"}, "whiskaway:"},
 	} {
 		out := fails(t, c.args...)
+		if strings.Contains(out, "secret") {
+			t.Errorf("whiskaway %v tells a password: %q", c.args, out)
+		}
 		if !strings.Contains(out, c.want) || strings.Contains(out, "goroutine") {
 			t.Errorf("whiskaway %v said %q, which lacks %q", c.args, out, c.want)
 		}
+	}
+}
+
+func TestStatusSaysThatNothingRunsThere(t *testing.T) {
+	dir := t.TempDir()
+	p := start(t, nil, nil, "balancer", "--listen", "127.0.0.1:0", "--data", dir)
+	p.waitFor("listening on")
+	p.stop()
+	if out := fails(t, "status", "--data", dir); !strings.Contains(out, "is not running") {
+		t.Errorf("status of a balancer that has ended said %q", out)
 	}
 }
 

@@ -120,12 +120,12 @@ func TestTokenCommandsSayWhatIsWrong(t *testing.T) {
 		words string
 		args  []string
 	}{
-		{`"role" not set`, []string{"create", "--data", dir}},
+		{"say what the token is for", []string{"create", "--data", dir}},
 		{"join, client and admin", []string{"create", "--role", "root", "--data", dir}},
 		{"limited to a namespace", []string{"create", "--role", "join", "--namespace", "a", "--data", dir}},
 		{"is not a label", []string{"create", "--role", "join", "--label", "=", "--data", dir}},
 		{"invalid argument", []string{"create", "--role", "join", "--ttl", "soon", "--data", dir}},
-		{"start it once", []string{"create", "--role", "join", "--data", t.TempDir()}},
+		{"say with --data", []string{"create", "--role", "join", "--data", t.TempDir()}},
 		{"no tokens in", []string{"list", "--data", t.TempDir()}},
 		{"say which token", []string{"revoke", "--data", dir}},
 		{"no token with the id", []string{"revoke", "nobody", "--data", dir}},

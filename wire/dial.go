@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"strings"
@@ -33,7 +34,7 @@ type dialFunc func(ctx context.Context) (net.Conn, error)
 func parseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Hostname() == "" {
-		return nil, function.Errorf(function.CodeBadRequest, "the address %q is not a URL such as https://gpu.example.com:3234", withoutUser(u, text))
+		return nil, function.Errorf(function.CodeBadRequest, "the address%s is not a URL such as https://gpu.example.com:3234", shown(u, text))
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, function.Errorf(function.CodeBadRequest, "the address %q has more than a host and a path; the token is given apart", u.Redacted())
@@ -58,14 +59,16 @@ func at(u *url.URL, path string) *url.URL {
 	return &full
 }
 
-func withoutUser(u *url.URL, text string) string {
-	if u != nil {
-		return u.Redacted()
+// shown is an address that is no URL, for an error. What no URL can be made of is shown only where no
+// name and password can be in it.
+func shown(u *url.URL, text string) string {
+	switch {
+	case u != nil && u.User != nil:
+		return fmt.Sprintf(" %q", u.Redacted())
+	case strings.Contains(text, "@"):
+		return ""
 	}
-	if len(text) > 0 {
-		return "(not readable)"
-	}
-	return ""
+	return fmt.Sprintf(" %q", text)
 }
 
 // newDial returns what connects to the host of u, by TLS if that is its scheme.

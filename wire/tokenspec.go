@@ -80,7 +80,7 @@ func (i *TokenInfo) check() error {
 		return function.Errorf(function.CodeBadRequest, "%.80q cannot be a token's id", i.ID)
 	}
 	if len(i.Namespace) > maxTokenNamespace || strings.ContainsFunc(i.Namespace, func(r rune) bool { return r <= ' ' || r == '/' || r == 0x7f || r == '�' }) {
-		return function.Errorf(function.CodeBadRequest, "%.80q cannot be a namespace", i.Namespace)
+		return function.Errorf(function.CodeBadRequest, "%.80q cannot be a namespace: it has a space, a / or another such character, or is longer than %d", i.Namespace, maxTokenNamespace)
 	}
 	if len(i.Labels) > maxTokenLabels {
 		return function.Errorf(function.CodeBadRequest, "a token has at most %d labels, this one has %d", maxTokenLabels, len(i.Labels))

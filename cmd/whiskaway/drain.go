@@ -47,6 +47,9 @@ func oneServer(_ *cobra.Command, args []string) error {
 }
 
 func (c *drainCommand) run(ctx context.Context, w io.Writer, name string) error {
+	if c.patience < 0 {
+		return errors.New("--timeout must not be negative; leave it out to wait as long as it takes")
+	}
 	url, token, err := c.find()
 	if err != nil {
 		return err
@@ -65,7 +68,7 @@ func (c *drainCommand) run(ctx context.Context, w io.Writer, name string) error 
 		ctx, cancel = context.WithTimeout(ctx, c.patience)
 		defer cancel()
 	}
-	fmt.Fprintf(w, "draining %s (%s), where %d runs are under way\n", server.Name, server.ID, server.Running)
+	fmt.Fprintf(w, "draining %s (%s); runs under way: %d\n", server.Name, server.ID, server.Running)
 	err = client.DrainServer(ctx, server.ID)
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s takes nothing new, but runs are still under way there; give the same command again to wait for them", server.Name)
@@ -83,7 +86,7 @@ func (c *drainCommand) look(ctx context.Context, url, token, name string) (funct
 	defer cancel()
 	status, err := askStatus(ctx, url, token)
 	if err != nil {
-		return function.ServerStatus{}, fmt.Errorf("asking %s: %w", url, err)
+		return function.ServerStatus{}, fmt.Errorf("asking %s: %w", unnamed(url), err)
 	}
 	return meant(status.Servers, name)
 }

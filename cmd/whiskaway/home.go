@@ -172,7 +172,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 func joinError(url string, err error) error {
 	switch function.CodeOf(err) {
 	case function.CodeUnauthorized, function.CodeForbidden:
-		return fmt.Errorf("joining %s: %w; give the join token, which that balancer keeps in its data directory, tokens/join", url, err)
+		return fmt.Errorf("joining %s: %w; give the join token, which that balancer keeps in its data directory, tokens/join", unnamed(url), err)
 	}
-	return fmt.Errorf("joining %s: %w", url, err)
+	return fmt.Errorf("joining %s: %w", unnamed(url), err)
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -26,9 +28,19 @@ func (m *machine) measure(ctx context.Context, dir string) {
 		asked.GPUs = append(asked.GPUs, d.UUID)
 	}
 	m.strengths = strength.Of(ctx, dir, asked)
-	m.log.Info("the strength of this machine", "cpu", m.strengths.CPU, "gpus", m.strengths.GPUs)
+	m.tellStrength()
 	m.awaitMemory(ctx, idle)
 }
+
+func (m *machine) tellStrength() {
+	words := []any{"cpu", hundredths(m.strengths.CPU)}
+	for _, uuid := range slices.Sorted(maps.Keys(m.strengths.GPUs)) {
+		words = append(words, uuid, hundredths(m.strengths.GPUs[uuid]))
+	}
+	m.log.Info("the strength of this machine", words...)
+}
+
+func hundredths(x float64) float64 { return math.Round(x*100) / 100 }
 
 // idleGPUs are those that nobody else uses.
 func (m *machine) idleGPUs() []gpu.Device {

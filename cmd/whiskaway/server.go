@@ -69,6 +69,9 @@ func (c *serverCommand) run(ctx context.Context, out io.Writer) error {
 	if err := c.openServerless.check(); err != nil {
 		return err
 	}
+	if c.drain < 0 {
+		return errors.New("--drain-timeout must not be negative; 0 cuts the runs under way at once")
+	}
 	if c.tls.given() && c.listen == "" {
 		return errors.New("--tls-cert is for clients that come directly: say with --listen where")
 	}

@@ -29,9 +29,11 @@ func newStatus(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show servers, labels, functions, workers and runs in flight",
-		Long:  "Show servers, labels, functions, workers and runs in flight.\n\n" + whomHelp,
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
+		Long: "Show servers, labels, functions, workers and runs in flight, and what waits at the balancer.\n" +
+			"A server that is \"draining\" takes nothing new. One that is \"set aside\" has failed again and\n" +
+			"again, and is tried with single runs. QUEUED waits at a server.\n\n" + whomHelp,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	f := cmd.Flags()
 	c.whom.add(f)
@@ -48,7 +50,7 @@ func (c *statusCommand) run(ctx context.Context, w io.Writer) error {
 	defer cancel()
 	status, err := askStatus(ctx, url, token)
 	if err != nil {
-		return fmt.Errorf("asking %s: %w", url, err)
+		return fmt.Errorf("asking %s: %w", unnamed(url), err)
 	}
 	if c.asJSON {
 		return json.NewEncoder(w).Encode(status)
@@ -99,6 +101,9 @@ func complete(s function.Status) function.Status {
 	for i := range s.Functions {
 		s.Functions[i].Labels = orEmpty(s.Functions[i].Labels)
 	}
+	for i := range s.Waiting {
+		s.Waiting[i].Labels = orEmpty(s.Waiting[i].Labels)
+	}
 	return s
 }
 
@@ -129,12 +134,30 @@ func printStatus(w io.Writer, s function.Status) error {
 	if len(s.Functions) == 0 {
 		fmt.Fprintln(t, "no function is known")
 	}
+	printWaiting(t, s.Waiting)
 	return t.Flush()
 }
 
+// printWaiting shows what waits at the balancer, if there is anything.
+func printWaiting(t io.Writer, waiting []function.WaitingStatus) {
+	if len(waiting) == 0 {
+		return
+	}
+	fmt.Fprintln(t, "\nWAITING AT THE BALANCER\tNEEDS\tRUNS\tSTARTS\tLONGEST")
+	for _, w := range waiting {
+		longest := time.Duration(w.Longest) * time.Millisecond
+		fmt.Fprintf(t, "/%s/%s\t%s\t%d\t%d\t%v\n", w.Namespace, w.Action, orDash(strings.Join(w.Labels, " ")), w.Runs, w.Starts, longest)
+	}
+}
+
 func nameOf(v function.ServerStatus) string {
-	if v.Draining {
+	switch {
+	case v.Draining && v.Aside:
+		return v.Name + " (draining, set aside)"
+	case v.Draining:
 		return v.Name + " (draining)"
+	case v.Aside:
+		return v.Name + " (set aside)"
 	}
 	return v.Name
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -21,6 +22,9 @@ func (c *tokenCommand) newCreate() *cobra.Command {
 			"It is good within a second, also for a platform, balancer or server that runs.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if role == "" {
+				return errors.New("say what the token is for: --role join, client or admin")
+			}
 			spec.Role = wire.Role(role)
 			return c.with(cmd.Context(), func(ctx context.Context, m managed) error {
 				return createToken(ctx, m, spec, cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -32,7 +36,6 @@ func (c *tokenCommand) newCreate() *cobra.Command {
 	f.StringVar(&spec.Namespace, "namespace", "", "for a client: the only namespace whose functions it may touch")
 	f.StringArrayVar(&spec.Labels, "label", nil, "for join: a label that its servers get, instead of their own word; for a client: one that its functions' servers must have; may be repeated")
 	f.DurationVar(&spec.TTL, "ttl", 0, "how long it is good, 720h for example (default: until it is revoked)")
-	cmd.MarkFlagRequired("role")
 	c.add(cmd)
 	return cmd
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,7 +49,7 @@ func (c *tokenCommand) with(ctx context.Context, use func(context.Context, manag
 	defer cancel()
 	if err := use(ctx, m); err != nil {
 		if m.dir == "" {
-			return fmt.Errorf("asking %s: %w", m.url, err)
+			return fmt.Errorf("asking %s: %w", unnamed(m.url), err)
 		}
 		return err
 	}
@@ -71,6 +72,9 @@ func (c *tokenCommand) open() (managed, error) {
 	dir, err := dataDir(c.data, "standalone")
 	if err != nil {
 		return managed{}, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, "tokens.json")); errors.Is(err, fs.ErrNotExist) {
+		return managed{}, fmt.Errorf("there are no tokens in %s; start the platform, the balancer or the server that keeps its data there first, or say with --data where that is, or with --balancer whom to ask", dir)
 	}
 	url, _ := os.ReadFile(filepath.Join(dir, urlFile)) // there while the host runs
 	return managed{TokenKeeper: wire.TokenDir(dir), dir: dir, url: strings.TrimSpace(string(url)), close: func() error { return nil }}, nil

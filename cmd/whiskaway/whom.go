@@ -44,11 +44,27 @@ func (c *whom) find() (url, token string, err error) {
 	}
 	address, err := os.ReadFile(filepath.Join(dir, addressFile))
 	if err != nil {
-		return "", "", fmt.Errorf("no platform or balancer keeps its data in %s; start `whiskaway standalone`, or say whom to ask with --balancer or --data", dir)
+		return "", "", notRunning(dir)
 	}
 	admin, err := os.ReadFile(filepath.Join(dir, "tokens", "admin"))
 	if err != nil {
 		return "", "", fmt.Errorf("reading the admin token: %w", err)
 	}
 	return strings.TrimSpace(string(address)), strings.TrimSpace(string(admin)), nil
+}
+
+// notRunning says what is wrong with a data directory in which no address is.
+func notRunning(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "tokens.json")); err == nil {
+		return fmt.Errorf("the platform or balancer that keeps its data in %s is not running; start it", dir)
+	}
+	return fmt.Errorf("no platform or balancer keeps its data in %s; start `whiskaway standalone`, or say whom to ask with --balancer or --data", dir)
+}
+
+// unnamed is an address for an error, without the name and password that somebody may have written into it.
+func unnamed(address string) string {
+	if i := strings.LastIndex(address, "@"); i >= 0 {
+		return "..." + address[i:]
+	}
+	return address
 }
