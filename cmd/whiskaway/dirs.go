@@ -25,6 +25,23 @@ func dataDir(given, name string) (string, error) {
 	return filepath.Join(state, "whiskaway", name), nil
 }
 
+// hostDir returns the data directory of the platform or balancer on this machine that a command
+// means: the given one, or by default that of who runs, else of who has run, else the platform's.
+func hostDir(given string) (string, error) {
+	for _, sign := range []string{addressFile, "tokens.json"} {
+		for _, name := range []string{"standalone", "balancer"} {
+			dir, err := dataDir(given, name)
+			if err != nil || given != "" {
+				return dir, err
+			}
+			if _, err := os.Stat(filepath.Join(dir, sign)); err == nil {
+				return dir, nil
+			}
+		}
+	}
+	return dataDir(given, "standalone")
+}
+
 // secretOf returns the token in value, or in the file that the environment
 // variable fileVariable names.
 func secretOf(value, fileVariable string) (string, error) {

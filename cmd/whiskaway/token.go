@@ -26,7 +26,7 @@ func newToken(o *options) *cobra.Command {
 		Args: oneToken,
 		RunE: func(cmd *cobra.Command, args []string) error { return printToken(cmd.OutOrStdout(), c.data, args[0]) },
 	}
-	cmd.PersistentFlags().StringVar(&c.data, "data", "", "the data directory of a platform, balancer or server on this machine (default: the platform's)")
+	cmd.PersistentFlags().StringVar(&c.data, "data", "", "the data directory of a platform, balancer or server on this machine (default: that of the one that runs here)")
 	cmd.AddCommand(c.newCreate(), c.newList(), c.newRevoke())
 	return cmd
 }
@@ -44,7 +44,7 @@ func printToken(w io.Writer, data, role string) error {
 	default:
 		return fmt.Errorf("there is no token called %q; there are join, client and admin", role)
 	}
-	dir, err := dataDir(data, "standalone")
+	dir, err := hostDir(data)
 	if err != nil {
 		return err
 	}

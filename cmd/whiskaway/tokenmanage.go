@@ -69,7 +69,7 @@ func (c *tokenCommand) open() (managed, error) {
 		}
 		return managed{TokenKeeper: client, url: url, close: client.Close}, nil
 	}
-	dir, err := dataDir(c.data, "standalone")
+	dir, err := hostDir(c.data)
 	if err != nil {
 		return managed{}, err
 	}

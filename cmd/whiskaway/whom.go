@@ -23,7 +23,7 @@ const whomHelp = "Asks the balancer of --balancer or WHISKAWAY_BALANCER, with th
 func (c *whom) add(f *pflag.FlagSet) {
 	f.StringVar(&c.balancer, "balancer", os.Getenv("WHISKAWAY_BALANCER"), "the balancer's URL")
 	f.StringVar(&c.token, "token", "", "its admin token")
-	f.StringVar(&c.data, "data", "", "the data directory of a platform or balancer on this machine")
+	f.StringVar(&c.data, "data", "", "the data directory of a platform or balancer on this machine (default: that of the one that runs here)")
 }
 
 // find returns the URL and the token of the balancer to ask.
@@ -38,7 +38,7 @@ func (c *whom) find() (url, token string, err error) {
 		}
 		return c.balancer, token, err
 	}
-	dir, err := dataDir(c.data, "standalone")
+	dir, err := hostDir(c.data)
 	if err != nil {
 		return "", "", err
 	}
