@@ -3,7 +3,6 @@ package balancer
 import (
 	"time"
 
-	"github.com/whiskaway/whiskaway/balancer/placement"
 	"github.com/whiskaway/whiskaway/function"
 )
 
@@ -75,7 +74,7 @@ func (b *Balancer) failed(m *member, sent, now time.Time) {
 }
 
 // worked counts a member's success. What was sent since it last failed proves that it need
-// not be set aside. It wants the lock.
+// not be set aside for that. It wants the lock.
 func (b *Balancer) worked(m *member, sent, now time.Time) {
 	m.failures = 0
 	m.host.Heard(now)
@@ -86,7 +85,7 @@ func (b *Balancer) worked(m *member, sent, now time.Time) {
 		return
 	}
 	if !breaker.RetryAt().IsZero() && sent.After(m.failedAt) {
-		*breaker = placement.Breaker{Seed: m.host.Seed}
+		breaker.Forgive()
 	}
 	if breaker.RetryAt().IsZero() {
 		b.lookAgain() // others wait for it too

@@ -103,7 +103,7 @@ func (b *Balancer) admit(ctx context.Context, who Member) (*member, error) {
 	if old := b.members[who.ID]; old != nil {
 		b.remove(old, errReplaced)
 	}
-	m.host = b.hostOf(who.ID)
+	m.host = b.hostOf(who.ID, m.since)
 	m.ctx, m.leave = context.WithCancelCause(ctx)
 	m.untie = context.AfterFunc(b.ctx, func() { m.leave(errClosed) })
 	b.members[who.ID] = m

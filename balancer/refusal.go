@@ -25,6 +25,16 @@ type hindrance struct {
 	why      obstacle
 	wait     time.Duration // setAside: for how long
 	failures int           // setAside: after so many
+	flaps    bool          // setAside: because it comes and goes
+}
+
+// aside completes "server-1 ..." for one that is set aside.
+func (h *hindrance) aside() string {
+	why := fmt.Sprintf("after %d %s", h.failures, plural(h.failures, "failure"))
+	if h.flaps {
+		why = "because its connection breaks again and again"
+	}
+	return fmt.Sprintf(" for %v %s", max(h.wait.Round(time.Second), time.Second), why)
 }
 
 // refusal wants the lock. Its text is made later, without it.
@@ -36,6 +46,7 @@ func (b *Balancer) refusal(f *fn, now time.Time) *refusal {
 		h := hindrance{host: host, name: m.Name, why: obstacleAt(f, host, now), failures: m.failures}
 		if h.why == setAside {
 			h.wait = max(0, host.Breaker.RetryAt().Sub(now))
+			h.flaps = host.Breaker.Flapping()
 		}
 		r.hindrances = append(r.hindrances, h)
 	}
@@ -92,7 +103,7 @@ func whyNotNow(all []hindrance, spec function.Spec) string {
 	for _, h := range all {
 		name := h.name
 		if h.why == setAside {
-			name += fmt.Sprintf(" for %v after %d %s", max(h.wait.Round(time.Second), time.Second), h.failures, plural(h.failures, "failure"))
+			name += h.aside()
 		}
 		groups[h.why] = append(groups[h.why], name)
 	}
