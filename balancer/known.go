@@ -66,6 +66,7 @@ func (b *Balancer) known(spec function.Spec, now time.Time) (*fn, error) {
 	}
 	f.recent = b.recent.PushFront(f)
 	b.functions[id] = f
+	b.recall(f, now)
 	return f, nil
 }
 

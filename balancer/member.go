@@ -146,7 +146,8 @@ func (b *Balancer) adopt(m *member, now time.Time) {
 		if s.State != "ready" || f == nil || !f.live(now) || n == adoptLimit {
 			continue
 		}
-		if b.start(f, m.host, now) {
+		if h := holderAt(f, m); h.fits && h.State == placement.Cold {
+			b.begin(h, now) // it takes no room: the worker is there
 			n++
 		}
 	}

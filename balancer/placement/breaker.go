@@ -47,11 +47,12 @@ func (l *leaky) add(now time.Time, halves time.Duration) {
 
 // Failed tells that the host failed: it could not be reached, lost a run, or broke off a start.
 func (b *Breaker) Failed(now time.Time) {
+	if b.open && !b.probing {
+		return // a run from before it opened; that is known
+	}
 	b.failures++
 	b.score.add(now, failureHalves)
-	switch {
-	case b.open && !b.probing: // a run from before it opened; that failure is known
-	case b.open, b.failures >= failuresInRow, b.score.value >= failuresInAll:
+	if b.open || b.failures >= failuresInRow || b.score.value >= failuresInAll {
 		b.setHostAside(now)
 	}
 }
