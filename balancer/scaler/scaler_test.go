@@ -218,6 +218,24 @@ func TestAKindThatTheServersLackIsRefusedWithFakeDriver(t *testing.T) {
 	})
 }
 
+func TestAServerThatJoinsWithoutTheLabelIsNamedWithFakeDriver(t *testing.T) {
+	c := newCloud()
+	scaling(t, c, Config{}, func(s *Scaler) {
+		c.wait(1)
+		c.after(40 * time.Second)
+		c.set(func() { c.joined["m0"].Labels = []string{"cpu"} })
+		c.after(2 * time.Second)
+		if why := s.Trouble([]string{"gpu"}); !strings.Contains(why, "server m0 was started for it, and has joined without") {
+			t.Errorf("who waits is told: %q", why)
+		}
+		c.set(func() { c.joined["m0"].Labels = []string{"gpu"} })
+		c.after(2 * time.Second)
+		if why := s.Trouble([]string{"gpu"}); why != "" {
+			t.Errorf("all is well, and who waits is told: %q", why)
+		}
+	})
+}
+
 func TestServesWhatItsLabelsCover(t *testing.T) {
 	s, err := New(Config{Pools: []Pool{{Labels: []string{"a100", "gpu"}}, {Labels: []string{"cpu"}}}})
 	if err != nil {
