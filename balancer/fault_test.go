@@ -168,6 +168,9 @@ func TestAServerThatComesAndGoesIsUsedOnceItStays(t *testing.T) {
 			<-bad.done
 			bad = joinAgain(t, b, bad, id)
 		}
+		if !server(t, b, "a").Aside || server(t, b, "c").Aside {
+			t.Error("a scaler is told otherwise")
+		}
 		mustRun(t, b, id, claim, "2")
 		if n := bad.ran(); n > 0 {
 			t.Errorf("%d runs at the server that flaps", n)

@@ -139,6 +139,7 @@ func (m *member) fleet(now time.Time) []scaler.Server {
 		itself, drained := m.drains[s.ID]
 		servers[i] = scaler.Server{
 			ID: s.ID, Name: s.Name, Labels: s.Labels, Draining: s.Draining, Leaving: s.Draining && (!drained || itself),
+			Aside:   !m.host.Breaker.Allows(now),
 			Running: max(s.Running, ours), Queued: s.Queued, Runs: m.dispatched, Needed: needed,
 		}
 	}

@@ -84,8 +84,8 @@ func (p *pool) seeServers(servers []Server, now time.Time) (came bool) {
 			continue
 		}
 		p.queued += s.Queued
-		if s.Draining {
-			continue
+		if s.Draining || s.Aside {
+			continue // it is no help
 		}
 		p.spare = p.spare || s.Running+s.Queued == 0
 		running, n = running+s.Running, n+1

@@ -80,6 +80,26 @@ func TestMoreServersWhenRunsWaitWithFakeDriver(t *testing.T) {
 	})
 }
 
+func TestAnIdleServerThatIsSetAsideIsNoHelpWithFakeDriver(t *testing.T) {
+	c := newCloud()
+	scaling(t, c, Config{Max: 2}, func(*Scaler) {
+		c.wait(1)
+		c.after(time.Minute)
+		c.set(func() {
+			c.waiting = 0
+			c.joined["m0"].Running, c.joined["m0"].Queued = 4, 4
+			c.joined["broken"] = &Server{ID: "broken-id", Name: "broken", Labels: []string{"gpu"}}
+		})
+		if n := c.after(time.Minute); n != 1 {
+			t.Fatalf("%d machines while a server is idle, want 1", n)
+		}
+		c.set(func() { c.joined["broken"].Aside = true })
+		if n := c.after(10 * time.Second); n != 2 {
+			t.Errorf("%d machines while the idle server is set aside, want 2", n)
+		}
+	})
+}
+
 func TestStartsThatFailAreTriedEverMoreRarelyWithFakeDriver(t *testing.T) {
 	c := newCloud()
 	c.err = errors.New("no credit")
