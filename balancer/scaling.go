@@ -46,18 +46,38 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
+// unserved is how many of those who wait for f nothing is on its way for: a start that goes on answers
+// all Inits, and as many runs as it brings slots. However long it takes, one more server would be no help to them.
+// It wants the lock.
+func (f *fn) unserved() int {
+	if !f.starting() {
+		return f.queue.Len() + f.asking.Len()
+	}
+	coming := 0
+	for _, s := range f.place.Sites {
+		if s.State == placement.Starting {
+			coming += s.Slots
+		}
+	}
+	return max(0, f.queue.Len()-coming)
+}
+
 // unmet is what waits for a server now, by class. It wants the lock.
 func (b *Balancer) unmet() map[string]*unmet {
 	all := map[string]*unmet{}
 	for t := range b.hungry {
 		for e := t.waiting.Front(); e != nil; e = e.Next() {
 			f := e.Value.(*fn)
+			n := f.unserved()
+			if n == 0 {
+				continue
+			}
 			u := all[f.key]
 			if u == nil {
 				u = &unmet{labels: f.spec.Require.Labels, kind: f.spec.Kind}
 				all[f.key] = u
 			}
-			u.waiting += f.queue.Len() + f.asking.Len()
+			u.waiting += n
 		}
 	}
 	return all
