@@ -170,8 +170,10 @@ func checkProgress(t *testing.T, s Snapshot, f *Function, r Request, d Decision)
 		}
 		t.Error("it waits for nothing")
 	}
-	if usable := Explain(s, f, r, testNow).Usable(); (d.Verdict == NoRoom) && usable > 0 {
-		t.Errorf("no room, though %d hosts can be used", usable)
+	for _, h := range s.Hosts {
+		if d.Verdict == NoRoom && ObstacleAt(f, h, testNow) == NoObstacle && !slices.Contains(r.Tried, h) {
+			t.Errorf("no room, though this host can be used: %+v", h)
+		}
 	}
 	if d.Verdict == NoRoom && d.Until.IsZero() {
 		for _, h := range s.Hosts {
