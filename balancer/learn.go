@@ -67,8 +67,9 @@ func (b *Balancer) failed(m *member, sent, now time.Time) {
 	}
 	m.failedAt = now
 	m.failures++
+	before := m.host.Breaker.RetryAt()
 	m.host.Breaker.Failed(now)
-	if at := m.host.Breaker.RetryAt(); at.After(now) && !m.gone {
+	if at := m.host.Breaker.RetryAt(); !at.Equal(before) && at.After(now) && !m.gone {
 		b.log.Warn("a member is set aside", "member", m.Name, "failures", m.failures, "for", at.Sub(now))
 	}
 }
