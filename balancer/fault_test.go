@@ -192,6 +192,44 @@ func TestAServerThatComesAndGoesIsUsedOnceItStays(t *testing.T) {
 	})
 }
 
+// A server where each run is ended at its time limit counts as slow, and runs go elsewhere.
+func TestAServerThatGetsNothingDoneIsPassedOver(t *testing.T) {
+	b := open(t, Config{})
+	hosts := []*joined{join(t, b, newFake("a", 4))}
+	id, claim := lease(t, b, specOf("hello"))
+	hosts = append(hosts, join(t, b, newFake("c", 4)))
+	b.mu.Lock()
+	b.start(b.functions[id], b.members["c"].host, time.Now())
+	b.mu.Unlock()
+	waitFor(t, "both to have it", func() bool { return hosts[1].inited() == 1 && len(b.functionSites(id)) == 2 })
+	answer := func(o function.Outcome, took time.Duration) func(string) *function.Summary {
+		return func(string) *function.Summary {
+			sum := function.Summary{Outcome: o}
+			sum.Passed("function", took)
+			return &sum
+		}
+	}
+	for _, h := range hosts {
+		h.set(func() { h.summary = answer(function.OutcomeOK, 100*time.Millisecond) })
+	}
+	for range 10 {
+		mustRun(t, b, id, claim, "1")
+	}
+	home, other := hosts[0], hosts[1]
+	if other.ran() > 0 {
+		home, other = other, home
+	}
+	home.set(func() { home.summary = answer(function.OutcomeTimeout, time.Minute) })
+	for range 10 {
+		if _, err := run(t, b, id, claim, "2"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if other.ran() == 0 {
+		t.Error("all runs still go where none gets done")
+	}
+}
+
 // The only server is used also when its connection breaks again and again.
 func TestTheOnlyServerIsUsedThoughItComesAndGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

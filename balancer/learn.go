@@ -45,7 +45,8 @@ func (b *Balancer) learnRun(d dispatch, saw sight) {
 		return
 	}
 	b.worked(d.m, saw.sent, saw.back)
-	if sum.Outcome != function.OutcomeOK {
+	// One that was ended at its limit took that long at least: a server that gets nothing done is slow.
+	if sum.Outcome != function.OutcomeOK && sum.Outcome != function.OutcomeTimeout {
 		return
 	}
 	if took, ok := sum.Took("function"); ok && took > 0 {
