@@ -18,7 +18,8 @@ type sight struct {
 func (b *Balancer) learn(d dispatch, saw sight) {
 	m := d.m
 	if saw.unused {
-		b.undecided(m, saw.back)
+		m.host.Breaker.Unsent()
+		b.lookAgain() // others may be waiting for what it would have told
 		return
 	}
 	switch function.CodeOf(saw.err) {

@@ -125,6 +125,9 @@ func (b *Breaker) Sent(now time.Time) {
 	}
 }
 
+// Unsent tells that what Sent was told of was not sent after all: the next one is to try the host.
+func (b *Breaker) Unsent() { b.probing = false }
+
 // RetryAt is when the host is tried again; zero: its breaker is closed.
 func (b *Breaker) RetryAt() time.Time {
 	switch {

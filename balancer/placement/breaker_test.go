@@ -53,6 +53,11 @@ func TestBreakerLetsOneProbeThrough(t *testing.T) {
 	if limit := at.Add(probeLimit); b.Allows(limit.Add(-1)) || !b.Allows(limit) || !b.RetryAt().Equal(limit) {
 		t.Error("a probe that never tells is waited for too long, or not long enough")
 	}
+	b.Unsent()
+	if !b.Allows(at) {
+		t.Error("a probe that was not sent keeps the next from being one")
+	}
+	b.Sent(at)
 	b.Worked()
 	if !b.Allows(at) || !b.RetryAt().IsZero() {
 		t.Error("a probe that worked does not close it")
