@@ -171,6 +171,9 @@ func TestAServerThatComesAndGoesIsUsedOnceItStays(t *testing.T) {
 		if !server(t, b, "a").Aside || server(t, b, "c").Aside {
 			t.Error("a scaler is told otherwise")
 		}
+		if all := b.Status().Servers; !all[0].Aside || all[1].Aside {
+			t.Error("the status says otherwise")
+		}
 		mustRun(t, b, id, claim, "2")
 		if n := bad.ran(); n > 0 {
 			t.Errorf("%d runs at the server that flaps", n)

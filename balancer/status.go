@@ -84,7 +84,7 @@ func (b *Balancer) reports() ([]function.Status, map[function.ID]int, bool) {
 	all := make([]function.Status, 0, len(b.members))
 	leases := map[function.ID]int{}
 	for _, m := range b.members {
-		all = append(all, m.status)
+		all = append(all, m.shown())
 		for i := range m.status.Functions {
 			id := m.status.Functions[i].ID
 			if f := b.functions[id]; f != nil {
@@ -93,4 +93,17 @@ func (b *Balancer) reports() ([]function.Status, map[function.ID]int, bool) {
 		}
 	}
 	return all, leases, b.closing
+}
+
+// shown is the member's last report, and in it whether we have set its servers aside. It wants the lock.
+func (m *member) shown() function.Status {
+	st := m.status
+	if m.host.Breaker.RetryAt().IsZero() {
+		return st
+	}
+	st.Servers = slices.Clone(st.Servers)
+	for i := range st.Servers {
+		st.Servers[i].Aside = true
+	}
+	return st
 }

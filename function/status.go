@@ -28,7 +28,8 @@ type ServerStatus struct {
 	Running   int      `json:"running"` // runs in flight
 	Queued    int      `json:"queued"`  // runs that wait for a worker
 	Draining  bool     `json:"draining,omitempty"`
-	Uptime    int64    `json:"uptime"` // seconds
+	Aside     bool     `json:"aside,omitempty"` // by its balancer's word: it fails, or comes and goes, and gets little or nothing for now
+	Uptime    int64    `json:"uptime"`          // seconds
 }
 
 // A Kind is a language that a server can run.

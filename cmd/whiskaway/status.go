@@ -133,8 +133,11 @@ func printStatus(w io.Writer, s function.Status) error {
 }
 
 func nameOf(v function.ServerStatus) string {
-	if v.Draining {
+	switch {
+	case v.Draining:
 		return v.Name + " (draining)"
+	case v.Aside:
+		return v.Name + " (set aside)"
 	}
 	return v.Name
 }
