@@ -33,7 +33,7 @@
 //     limit, the label grace, or the balancer. The queue of each function is bounded, and all
 //     together, so are the Specs, the leases and the runs at a member.
 //   - A server that we cordon is marked in its reports, so that all else sees it as if the
-//     server had said so itself (scaling.go).
+//     server had said so itself (cordon.go).
 //   - Every goroutine belongs to a Join or to the Balancer; Join and Close wait.
 //   - Nothing is done for a claim that does not cover the function's namespace,
 //     and the answer then is the same as for a function that nobody knows.

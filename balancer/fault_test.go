@@ -151,6 +151,145 @@ func TestAFlappingServerIsSetAside(t *testing.T) {
 	})
 }
 
+// A member whose connection breaks each second is set aside however many runs it does in between, and
+// though it still has what it had. Once it stays, it is used again.
+func TestAServerThatComesAndGoesIsUsedOnceItStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, Config{})
+		bad := join(t, b, newFake("a", 1))
+		id, claim := lease(t, b, specOf("hello"))
+		good := join(t, b, newFake("c", 1))
+		for range 8 {
+			for range 50 {
+				mustRun(t, b, id, claim, "1")
+			}
+			time.Sleep(time.Second)
+			bad.cutNow()
+			<-bad.done
+			bad = joinAgain(t, b, bad, id)
+		}
+		if !server(t, b, "a").Aside || server(t, b, "c").Aside {
+			t.Error("a scaler is told otherwise")
+		}
+		if all := b.Status().Servers; !all[0].Aside || all[1].Aside {
+			t.Error("the status says otherwise")
+		}
+		mustRun(t, b, id, claim, "2")
+		if n := bad.ran(); n > 0 {
+			t.Errorf("%d runs at the server that flaps", n)
+		}
+		b.mu.Lock()
+		again := b.members["a"].host.Breaker.RetryAt()
+		b.mu.Unlock()
+		time.Sleep(time.Until(again))
+		var wg sync.WaitGroup
+		bad.set(func() { bad.onRun = func(*function.Activation) { time.Sleep(time.Second) } })
+		good.set(func() { good.onRun = func(*function.Activation) { time.Sleep(time.Second) } })
+		for range 6 { // more than the good one takes at once
+			wg.Go(func() { mustRun(t, b, id, claim, "3") })
+		}
+		wg.Wait()
+		if bad.ran() == 0 {
+			t.Error("it stayed, and no run came")
+		}
+	})
+}
+
+// A server where each run is ended at its time limit counts as slow, and runs go elsewhere.
+func TestAServerThatGetsNothingDoneIsPassedOver(t *testing.T) {
+	b := open(t, Config{})
+	hosts := []*joined{join(t, b, newFake("a", 4))}
+	id, claim := lease(t, b, specOf("hello"))
+	hosts = append(hosts, join(t, b, newFake("c", 4)))
+	b.mu.Lock()
+	b.start(b.functions[id], b.members["c"].host, time.Now())
+	b.mu.Unlock()
+	waitFor(t, "both to have it", func() bool { return hosts[1].inited() == 1 && len(b.functionSites(id)) == 2 })
+	answer := func(o function.Outcome, took time.Duration) func(string) *function.Summary {
+		return func(string) *function.Summary {
+			sum := function.Summary{Outcome: o}
+			sum.Passed("function", took)
+			return &sum
+		}
+	}
+	for _, h := range hosts {
+		h.set(func() { h.summary = answer(function.OutcomeOK, 100*time.Millisecond) })
+	}
+	for range 10 {
+		mustRun(t, b, id, claim, "1")
+	}
+	home, other := hosts[0], hosts[1]
+	if other.ran() > 0 {
+		home, other = other, home
+	}
+	home.set(func() { home.summary = answer(function.OutcomeTimeout, time.Minute) })
+	for range 10 {
+		if _, err := run(t, b, id, claim, "2"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if other.ran() == 0 {
+		t.Error("all runs still go where none gets done")
+	}
+}
+
+// The only server is used also when its connection breaks again and again.
+func TestTheOnlyServerIsUsedThoughItComesAndGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, Config{})
+		h := join(t, b, newFake("a", 1))
+		id, claim := lease(t, b, specOf("hello"))
+		for range 8 {
+			begin := time.Now()
+			mustRun(t, b, id, claim, "1")
+			if took := time.Since(begin); took != 0 {
+				t.Errorf("a run took %v", took)
+			}
+			time.Sleep(time.Second)
+			h.cutNow()
+			<-h.done
+			h = joinAgain(t, b, h, id)
+		}
+		b.mu.Lock()
+		flaps := b.members["a"].host.Breaker.Flapping()
+		b.mu.Unlock()
+		if !flaps {
+			t.Error("it does not count as one that flaps")
+		}
+	})
+}
+
+// joinAgain is the same server with a new connection: it still has its functions, and says so.
+func joinAgain(t *testing.T, b *Balancer, h *joined, has function.ID) *joined {
+	again := newFake(h.name, 1)
+	again.code, again.leases = h.code, h.leases
+	again.status.Functions = []function.FunctionStatus{{ID: has, Server: h.name, State: "ready"}}
+	j := join(t, b, again)
+	synctest.Wait() // it is adopted
+	return j
+}
+
+// A server that was told to end, and did so in good order, is not held to flap.
+func TestAServerThatIsStoppedAndStartedIsUsedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, Config{})
+		join(t, b, newFake("c", 1))
+		for range 6 {
+			h := join(t, b, newFake("a", 1))
+			h.set(func() { h.status.Servers[0].Draining = true })
+			synctest.Wait()
+			h.cutNow()
+			<-h.done
+		}
+		join(t, b, newFake("a", 1))
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if breaker := &b.members["a"].host.Breaker; !breaker.Allows(time.Now()) {
+			t.Error("it is set aside")
+		}
+	})
+}
+
 // Runs that are lost at one moment are one failure, and who comes back after a long stay begins anew.
 func TestAServerThatDiedAndCameBackIsUsedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

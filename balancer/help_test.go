@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/whiskaway/whiskaway/balancer/placement"
 	"github.com/whiskaway/whiskaway/function"
 )
 
@@ -111,4 +112,16 @@ func (b *Balancer) waiting() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.waiters
+}
+
+// functionSites are the servers where the function is ready.
+func (b *Balancer) functionSites(id function.ID) (names []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, h := range b.functions[id].holders {
+		if h.State == placement.Ready {
+			names = append(names, h.m.Name)
+		}
+	}
+	return names
 }

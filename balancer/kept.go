@@ -16,13 +16,13 @@ const (
 	keepFor  = time.Hour // what was learned of a member that does not come back
 	keepMost = 10_000    // such members, at most
 
-	// flapTime is how long a member must stay for its leaving to be no failure. A connection
-	// that breaks so soon after it was made will break again.
-	flapTime = 10 * time.Second
+	// steadyAfter is how long a member must stay to begin anew when it comes again: its connection has proved to
+	// be good. Else what it failed at counts on.
+	steadyAfter = 10 * time.Second
 )
 
 // hostOf makes placement's record of a member, from what was learned when it was last here. It wants the lock.
-func (b *Balancer) hostOf(id string) *placement.Host {
+func (b *Balancer) hostOf(id string, now time.Time) *placement.Host {
 	h := &placement.Host{}
 	if k, ok := b.kept[id]; ok {
 		*h = k.host
@@ -32,17 +32,13 @@ func (b *Balancer) hostOf(id string) *placement.Host {
 	}
 	h.Seed = seedOf(id)
 	h.Breaker.Seed = h.Seed
+	h.Breaker.Back(now)
 	return h
 }
 
-// keepHost keeps what was learned of a member that leaves. One that stayed for a while begins
-// anew with a closed breaker: it has just proved that it can be reached. It wants the lock.
+// keepHost keeps what was learned of a member that leaves. It wants the lock.
 func (b *Balancer) keepHost(m *member, now time.Time) {
-	if m.reports > 0 && now.Sub(m.since) < flapTime {
-		b.failed(m, m.since, now)
-	} else {
-		m.host.Breaker = placement.Breaker{}
-	}
+	b.learnLeave(m, now)
 	for id, k := range b.kept {
 		if now.Sub(k.at) > keepFor {
 			delete(b.kept, id)
@@ -51,4 +47,31 @@ func (b *Balancer) keepHost(m *member, now time.Time) {
 	if len(b.kept) < keepMost {
 		b.kept[m.ID] = kept{host: *m.host, at: now}
 	}
+}
+
+// learnLeave tells the member's breaker that it leaves. One that said so before begins anew when
+// it comes again. It wants the lock.
+func (b *Balancer) learnLeave(m *member, now time.Time) {
+	breaker := &m.host.Breaker
+	if m.drained() {
+		*breaker = placement.Breaker{}
+		return
+	}
+	if now.Sub(m.since) >= steadyAfter {
+		breaker.Forgive()
+	}
+	known := breaker.Flapping()
+	if breaker.Left(now); breaker.Flapping() && !known {
+		b.log.Warn("a member comes and goes; it is set aside until it has stayed for a while", "member", m.Name)
+	}
+}
+
+// drained reports whether the member has said that it is about to end. It wants the lock.
+func (m *member) drained() bool {
+	for _, s := range m.status.Servers {
+		if !s.Draining {
+			return false
+		}
+	}
+	return len(m.status.Servers) > 0
 }

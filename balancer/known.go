@@ -66,6 +66,7 @@ func (b *Balancer) known(spec function.Spec, now time.Time) (*fn, error) {
 	}
 	f.recent = b.recent.PushFront(f)
 	b.functions[id] = f
+	b.recall(f, now)
 	return f, nil
 }
 
@@ -121,8 +122,14 @@ func (f *fn) lease(id string, end, now time.Time) error {
 			return function.Errorf(function.CodeBusy, "%s has %d clients already and takes no further one", f.spec.FullName(), maxLeases)
 		}
 	}
+	before := f.leases[id]
 	f.leases[id] = end
-	f.latest()
+	switch { // a renewal by one of thousands does not look at all of them
+	case end.After(f.leaseEnd):
+		f.leaseEnd = end
+	case before.Equal(f.leaseEnd):
+		f.latest()
+	}
 	return nil
 }
 

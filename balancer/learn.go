@@ -3,7 +3,6 @@ package balancer
 import (
 	"time"
 
-	"github.com/whiskaway/whiskaway/balancer/placement"
 	"github.com/whiskaway/whiskaway/function"
 )
 
@@ -19,7 +18,8 @@ type sight struct {
 func (b *Balancer) learn(d dispatch, saw sight) {
 	m := d.m
 	if saw.unused {
-		b.undecided(m, saw.back)
+		m.host.Breaker.Unsent()
+		b.lookAgain() // others may be waiting for what it would have told
 		return
 	}
 	switch function.CodeOf(saw.err) {
@@ -46,7 +46,8 @@ func (b *Balancer) learnRun(d dispatch, saw sight) {
 		return
 	}
 	b.worked(d.m, saw.sent, saw.back)
-	if sum.Outcome != function.OutcomeOK {
+	// One that was ended at its limit took that long at least: a server that gets nothing done is slow.
+	if sum.Outcome != function.OutcomeOK && sum.Outcome != function.OutcomeTimeout {
 		return
 	}
 	if took, ok := sum.Took("function"); ok && took > 0 {
@@ -68,14 +69,15 @@ func (b *Balancer) failed(m *member, sent, now time.Time) {
 	}
 	m.failedAt = now
 	m.failures++
+	before := m.host.Breaker.RetryAt()
 	m.host.Breaker.Failed(now)
-	if at := m.host.Breaker.RetryAt(); at.After(now) && !m.gone {
+	if at := m.host.Breaker.RetryAt(); !at.Equal(before) && at.After(now) && !m.gone {
 		b.log.Warn("a server is set aside after failures", "server", m.Name, "failures", m.failures, "for", at.Sub(now))
 	}
 }
 
 // worked counts a member's success. What was sent since it last failed proves that it need
-// not be set aside. It wants the lock.
+// not be set aside for that. It wants the lock.
 func (b *Balancer) worked(m *member, sent, now time.Time) {
 	m.failures = 0
 	m.host.Heard(now)
@@ -86,7 +88,7 @@ func (b *Balancer) worked(m *member, sent, now time.Time) {
 		return
 	}
 	if !breaker.RetryAt().IsZero() && sent.After(m.failedAt) {
-		*breaker = placement.Breaker{Seed: m.host.Seed}
+		breaker.Forgive()
 	}
 	if breaker.RetryAt().IsZero() {
 		b.log.Warn("a server that was set aside is used again", "server", m.Name)

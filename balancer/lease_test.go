@@ -268,3 +268,21 @@ func TestInitWaitsForTheFirstReportOfWhoHasJustJoined(t *testing.T) {
 		}
 	})
 }
+
+func TestTheLatestLeaseCounts(t *testing.T) {
+	now := time.Now()
+	f := &fn{leases: map[string]time.Time{}}
+	for _, step := range []struct {
+		id        string
+		end, want time.Duration
+	}{
+		{"a", 5, 5}, {"b", 9, 9}, {"a", 6, 9}, {"b", 7, 7}, {"b", 1, 6}, {"a", 2, 2},
+	} {
+		if err := f.lease(step.id, now.Add(step.end), now); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.leaseEnd.Sub(now); got != step.want {
+			t.Fatalf("%s until %d: live until %d, want %d", step.id, step.end, got, step.want)
+		}
+	}
+}

@@ -115,7 +115,7 @@ func (b *Balancer) admit(ctx context.Context, who Member) (*member, error) {
 	if old := b.members[who.ID]; old != nil {
 		b.remove(old, errReplaced)
 	}
-	m.host = b.hostOf(who.ID)
+	m.host = b.hostOf(who.ID, m.since)
 	m.ctx, m.leave = context.WithCancelCause(ctx)
 	m.untie = context.AfterFunc(b.ctx, func() { m.leave(errClosed) })
 	b.members[who.ID] = m
@@ -158,7 +158,8 @@ func (b *Balancer) adopt(m *member, now time.Time) {
 		if s.State != "ready" || f == nil || !f.live(now) || n == adoptLimit {
 			continue
 		}
-		if b.start(f, m.host, now) {
+		if h := holderAt(f, m); h.fits && h.State == placement.Cold {
+			b.begin(h, now) // it takes no room: the worker is there
 			n++
 		}
 	}

@@ -167,6 +167,30 @@ func TestAlwaysTrue6BalancerRestartWaitsForKnownLabels(t *testing.T) {
 	})
 }
 
+// What servers have reported before their functions were known here is made use of: a balancer that
+// restarts finds each function where it is.
+func TestAlwaysTrue6BalancerRestartFindsFunctionsWhereTheyAre(t *testing.T) {
+	b := open(t, Config{})
+	specs := []function.Spec{specOf("f"), specOf("g"), specOf("h"), specOf("i")}
+	warm := newFake("w", 4)
+	for _, spec := range specs {
+		warm.status.Functions = append(warm.status.Functions, function.FunctionStatus{ID: spec.ID(), Server: "w", State: "ready", Workers: 1, Slots: 4})
+	}
+	others := []*joined{join(t, b, newFake("a", 4)), join(t, b, newFake("c", 4)), join(t, b, newFake("e", 4))}
+	w := join(t, b, warm)
+	for _, spec := range specs {
+		lease(t, b, spec)
+	}
+	for _, h := range others {
+		if n := h.inited(); n > 0 {
+			t.Errorf("%d functions are started at %s, and are warm elsewhere", n, h.name)
+		}
+	}
+	if n := w.inited(); n != len(specs) {
+		t.Errorf("%d functions are used where they are warm", n)
+	}
+}
+
 func TestMemberThatForgotStartsOnceMore(t *testing.T) {
 	b := open(t, Config{})
 	h := join(t, b, newFake("a", 4))

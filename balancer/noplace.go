@@ -79,13 +79,13 @@ func (b *Balancer) noRoom(w *waiter, now time.Time) end {
 	var roomless, aside *placement.Host // the best of them
 	could := 0
 	for _, h := range b.classOf(w.f).snapshot.Hosts {
-		switch obstacleAt(w.f, h, now) {
-		case smallMemory, smallGPU:
-		case setAside:
+		switch placement.ObstacleAt(&w.f.place, h, now) {
+		case placement.SmallMemory, placement.SmallGPU:
+		case placement.Broken:
 			if aside == nil || h.Breaker.RetryAt().Before(aside.Breaker.RetryAt()) {
 				aside = h
 			}
-		case noMemory, noGPU:
+		case placement.NoMemory, placement.NoGPU:
 			could++
 			if roomless == nil || h.Load*max(1, roomless.CPUs) < roomless.Load*max(1, h.CPUs) {
 				roomless = h

@@ -68,6 +68,7 @@ func (b *Balancer) dequeue(w *waiter) {
 	}
 	queue.Remove(w.place)
 	w.place = nil
+	w.f.asked = min(w.f.asked, w.f.queue.Len()) // who comes into a queue that was long once asks again
 	b.waiters--
 	b.sated(w.f)
 }

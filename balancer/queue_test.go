@@ -295,3 +295,25 @@ func TestNamespacesShareAServerFairly(t *testing.T) {
 		t.Errorf("of the first 11 that had to wait %d were the modest one's: %s", m, first)
 	}
 }
+
+// After a long queue the next run still has the function started, at a server that came back without it.
+func TestARunAfterALongQueueIsNotForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, h, id, claim, hold := oneSlot(t, Config{})
+		var wg sync.WaitGroup
+		for i := range 5 {
+			wg.Go(func() { mustRun(t, b, id, claim, fmt.Sprint(i)) })
+			synctest.Wait()
+		}
+		close(hold)
+		wg.Wait()
+		h.cutNow()
+		<-h.done
+		back := join(t, b, newFake("a", 1))
+		begin := time.Now()
+		mustRun(t, b, id, claim, "the next")
+		if took := time.Since(begin); took != 0 || back.inited() != 1 {
+			t.Errorf("it took %v, with %d starts", took, back.inited())
+		}
+	})
+}

@@ -22,9 +22,19 @@ type refusal struct {
 type hindrance struct {
 	host     *placement.Host
 	name     string
-	why      obstacle
-	wait     time.Duration // setAside: for how long
-	failures int           // setAside: after so many
+	why      placement.Obstacle
+	wait     time.Duration // Broken: for how long
+	failures int           // Broken: after so many
+	flaps    bool          // Broken: because it comes and goes
+}
+
+// aside completes "server-1 ..." for one that is set aside.
+func (h *hindrance) aside() string {
+	why := fmt.Sprintf("after %d %s", h.failures, plural(h.failures, "failure"))
+	if h.flaps {
+		why = "because its connection breaks again and again"
+	}
+	return fmt.Sprintf(" for %v %s", max(h.wait.Round(time.Second), time.Second), why)
 }
 
 // refusal wants the lock. Its text is made later, without it.
@@ -33,9 +43,10 @@ func (b *Balancer) refusal(f *fn, now time.Time) *refusal {
 	c := b.classOf(f)
 	for _, host := range c.snapshot.Hosts {
 		m := c.fitting[host].m
-		h := hindrance{host: host, name: m.Name, why: obstacleAt(f, host, now), failures: m.failures}
-		if h.why == setAside {
+		h := hindrance{host: host, name: m.Name, why: placement.ObstacleAt(&f.place, host, now), failures: m.failures}
+		if h.why == placement.Broken {
 			h.wait = max(0, host.Breaker.RetryAt().Sub(now))
+			h.flaps = host.Breaker.Flapping()
 		}
 		r.hindrances = append(r.hindrances, h)
 	}
@@ -51,7 +62,7 @@ func (b *Balancer) refusal(f *fn, now time.Time) *refusal {
 func (r *refusal) tried(host *placement.Host) {
 	for i := range r.hindrances {
 		if r.hindrances[i].host == host {
-			r.hindrances[i].why = hasTried
+			r.hindrances[i].why = placement.HasRefused
 		}
 	}
 }
@@ -75,7 +86,7 @@ func (r *refusal) late(spec function.Spec) error {
 		return function.Errorf(function.CodeTimeout, "the time limit was over while %s waited for a server %s to %s", spec.FullName(), wanted(spec), event)
 	}
 	code := function.CodeNoCapacity
-	if slices.ContainsFunc(r.hindrances, func(h hindrance) bool { return h.why == starting }) {
+	if slices.ContainsFunc(r.hindrances, func(h hindrance) bool { return h.why == placement.OnItsWay }) {
 		code = function.CodeTimeout
 	}
 	e := function.Errorf(code, "the time limit was over while %s waited: %s", spec.FullName(), whyNotNow(r.hindrances, spec))
@@ -88,36 +99,37 @@ const namesInGroup = 5
 
 // whyNotNow says which condition keeps which of the servers that fit from a run.
 func whyNotNow(all []hindrance, spec function.Spec) string {
-	var groups [obstacles][]string
+	var groups [placement.Obstacles][]string
 	for _, h := range all {
 		name := h.name
-		if h.why == setAside {
-			name += fmt.Sprintf(" for %v after %d %s", max(h.wait.Round(time.Second), time.Second), h.failures, plural(h.failures, "failure"))
+		if h.why == placement.Broken {
+			name += h.aside()
 		}
 		groups[h.why] = append(groups[h.why], name)
 	}
 	var texts []string
 	for why, names := range groups {
 		if len(names) > 0 {
-			texts = append(texts, fmt.Sprintf("%d %s (%s)", len(names), obstacle(why), shortened(names)))
+			texts = append(texts, fmt.Sprintf("%d %s (%s)", len(names), inWords(placement.Obstacle(why)), shortened(names)))
 		}
 	}
 	return fmt.Sprintf("of the %d %s %s, %s", len(all), plural(len(all), "server"), wanted(spec), strings.Join(texts, ", "))
 }
 
-// String completes "2 ...".
-func (o obstacle) String() string {
+// inWords completes "2 ...".
+func inWords(o placement.Obstacle) string {
 	return [...]string{
-		none:        "may run it any moment",
-		smallMemory: "would not have the memory for one worker even if it were all free",
-		smallGPU:    "would not have the GPUs for one worker even if they were all free",
-		setAside:    "set aside",
-		full:        "may have no more runs in flight",
-		busy:        "busy",
-		starting:    "starting it",
-		noMemory:    "without free memory",
-		noGPU:       "without a free GPU",
-		hasTried:    "refused it",
+		placement.NoObstacle:  "may run it any moment",
+		placement.SmallMemory: "would not have the memory for one worker even if it were all free",
+		placement.SmallGPU:    "would not have the GPUs for one worker even if they were all free",
+		placement.Broken:      "set aside",
+		placement.Quiet:       "not heard of for some seconds",
+		placement.Full:        "may have no more runs in flight",
+		placement.Busy:        "busy",
+		placement.OnItsWay:    "starting it",
+		placement.NoMemory:    "without free memory",
+		placement.NoGPU:       "without a free GPU",
+		placement.HasRefused:  "refused it",
 	}[o]
 }
 

@@ -70,6 +70,23 @@ func (b *Balancer) reportedSites(m *member, st function.Status, now time.Time) {
 	}
 }
 
+// recall takes over what the last reports say of a function that was not known here when they came, as after
+// a restart of ours: it shall be used where it is. It wants the lock.
+func (b *Balancer) recall(f *fn, now time.Time) {
+	for _, m := range b.members {
+		var found *holder
+		for i := range m.status.Functions {
+			if s := &m.status.Functions[i]; s.ID == f.id {
+				found = holderAt(f, m)
+				found.said.add(s)
+			}
+		}
+		if found != nil {
+			b.reportedSite(found, false, now)
+		}
+	}
+}
+
 // listedInPart is from how many functions on a server's report leaves out some that have no worker.
 const listedInPart = 1000
 

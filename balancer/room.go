@@ -45,30 +45,6 @@ func givesLabel(s function.ServerStatus, labels []string) bool {
 	return false
 }
 
-// takeRoom reckons with a worker that has just been asked for, until the next report does. It wants the lock.
-func takeRoom(h *placement.Host, n placement.Need) {
-	if h.Memory.Known {
-		take(&h.Memory, memoryOf(n, h.Memory))
-	}
-	left := n.GPUs
-	for i := range h.GPUs {
-		gpu := &h.GPUs[i]
-		if size := onGPU(n, *gpu); left > 0 && gpu.Known && gpu.Free+gpu.Idle >= size {
-			if n.GPUMemory == 0 {
-				size = gpu.Free + gpu.Idle
-			}
-			take(gpu, size)
-			left--
-		}
-	}
-}
-
-func take(r *placement.Room, size int64) {
-	free := min(size, r.Free)
-	r.Free -= free
-	r.Idle = max(0, r.Idle-(size-free))
-}
-
 // hasGrown reports whether a place may have come for functions that had none before.
 func hasGrown(before, now *placement.Host) bool {
 	if grown(before.Memory, now.Memory) || len(before.GPUs) != len(now.GPUs) {
@@ -84,43 +60,4 @@ func hasGrown(before, now *placement.Host) bool {
 
 func grown(before, now placement.Room) bool {
 	return before.Known != now.Known || now.Free+now.Idle > before.Free+before.Idle
-}
-
-func roomAll(r placement.Room) int64 { return r.Total }
-func roomNow(r placement.Room) int64 { return r.Free + r.Idle }
-
-// lackOf says what one more worker would lack there, by that much of each room: noMemory, noGPU or none.
-func lackOf(n placement.Need, h *placement.Host, have func(placement.Room) int64) obstacle {
-	if h.Memory.Known && have(h.Memory) < memoryOf(n, h.Memory) {
-		return noMemory
-	}
-	fitting := 0
-	for _, gpu := range h.GPUs {
-		if !gpu.Known || have(gpu) >= onGPU(n, gpu) {
-			fitting++
-		}
-	}
-	if fitting < n.GPUs {
-		return noGPU
-	}
-	return none
-}
-
-// usualMemory is what servers count for a worker that declared nothing.
-const usualMemory = 256 << 20
-
-func memoryOf(n placement.Need, r placement.Room) int64 {
-	if n.Memory > 0 {
-		return n.Memory
-	}
-	return min(usualMemory, r.Total)
-}
-
-// onGPU is what a worker needs of a GPU. One that says nothing takes a whole: the driver's part
-// of it does not count.
-func onGPU(n placement.Need, gpu placement.Room) int64 {
-	if n.GPUMemory > 0 {
-		return n.GPUMemory
-	}
-	return gpu.Total/2 + 1
 }

@@ -1,8 +1,6 @@
 package balancer
 
 import (
-	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -46,18 +44,38 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
+// unserved is how many of those who wait for f nothing is on its way for: a start that goes on answers
+// all Inits, and as many runs as it brings slots. However long it takes, one more server would be no help to them.
+// It wants the lock.
+func (f *fn) unserved() int {
+	if !f.starting() {
+		return f.queue.Len() + f.asking.Len()
+	}
+	coming := 0
+	for _, s := range f.place.Sites {
+		if s.State == placement.Starting {
+			coming += s.Slots
+		}
+	}
+	return max(0, f.queue.Len()-coming)
+}
+
 // unmet is what waits for a server now, by class. It wants the lock.
 func (b *Balancer) unmet() map[string]*unmet {
 	all := map[string]*unmet{}
 	for t := range b.hungry {
 		for e := t.waiting.Front(); e != nil; e = e.Next() {
 			f := e.Value.(*fn)
+			n := f.unserved()
+			if n == 0 {
+				continue
+			}
 			u := all[f.key]
 			if u == nil {
 				u = &unmet{labels: f.spec.Require.Labels, kind: f.spec.Kind}
 				all[f.key] = u
 			}
-			u.waiting += f.queue.Len() + f.asking.Len()
+			u.waiting += n
 		}
 	}
 	return all
@@ -139,6 +157,7 @@ func (m *member) fleet(now time.Time) []scaler.Server {
 		itself, drained := m.drains[s.ID]
 		servers[i] = scaler.Server{
 			ID: s.ID, Name: s.Name, Labels: s.Labels, Draining: s.Draining, Leaving: s.Draining && (!drained || itself),
+			Aside:   !m.host.Breaker.Allows(now),
 			Running: max(s.Running, ours), Queued: s.Queued, Runs: m.dispatched, Needed: needed,
 		}
 	}
@@ -154,67 +173,4 @@ func (m *member) fleet(now time.Time) []scaler.Server {
 // only reports whether no other member that takes runs has the function.
 func (h *holder) only() bool {
 	return h.fits && !slices.ContainsFunc(h.f.holders, func(o *holder) bool { return o != h && o.fits && o.State != placement.Cold })
-}
-
-// Cordon makes that nothing more is placed on the server of that name or id, until
-// Uncordon or until it connects anew. What is there goes on. It returns an error when no such
-// server is connected.
-func (b *Balancer) Cordon(_ context.Context, server string) error {
-	if !b.mark(server, true) {
-		return fmt.Errorf("cordoning server %s: it is not connected", server)
-	}
-	return nil
-}
-
-// Uncordon ends a Cordon. A server that drains by itself goes on with that.
-func (b *Balancer) Uncordon(server string) { b.mark(server, false) }
-
-// mark begins or ends the drain of a server, and reports whether it is there.
-func (b *Balancer) mark(server string, drain bool) (found bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, m := range b.members {
-		for _, s := range m.status.Servers {
-			if s.ID == server || s.Name == server {
-				found = true
-				b.markAt(m, s, drain)
-			}
-		}
-	}
-	return found
-}
-
-// markAt changes a member's status as if the server had said so itself. It wants the lock.
-func (b *Balancer) markAt(m *member, s function.ServerStatus, drain bool) {
-	itself, drained := m.drains[s.ID]
-	if drained == drain {
-		return
-	}
-	before := m.status.Servers
-	m.status.Servers = slices.Clone(before)
-	i := slices.IndexFunc(before, func(o function.ServerStatus) bool { return o.ID == s.ID })
-	if drain {
-		m.drains[s.ID] = s.Draining
-		m.status.Servers[i].Draining = true
-	} else {
-		delete(m.drains, s.ID)
-		m.status.Servers[i].Draining = itself
-	}
-	b.offersChanged(m, before)
-}
-
-// overlay returns the report with what we drain marked in it. It wants the lock.
-func (m *member) overlay(st function.Status) function.Status {
-	if len(m.drains) == 0 {
-		return st
-	}
-	st.Servers = slices.Clone(st.Servers)
-	for i := range st.Servers {
-		s := &st.Servers[i]
-		if _, drained := m.drains[s.ID]; drained {
-			m.drains[s.ID] = s.Draining
-			s.Draining = true
-		}
-	}
-	return st
 }

@@ -2,7 +2,9 @@ package balancer
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -128,6 +130,32 @@ func TestDemandNamesServersThatLackTheKind(t *testing.T) {
 	}
 	cancel()
 	<-done
+}
+
+// Who waits for a start, which may take minutes, is no reason for a further server.
+func TestAStartUnderWayIsNoDemand(t *testing.T) {
+	b := open(t, Config{Scales: brings(time.Minute)})
+	hold := make(chan struct{})
+	h := newFake("a", 1)
+	h.holdInit = hold
+	join(t, b, h)
+	spec := specOf("hello")
+	put(t, b, spec)
+	var wg sync.WaitGroup
+	for i := range 3 {
+		wg.Go(func() {
+			if _, err := b.Init(t.Context(), spec, function.Lease{ID: fmt.Sprint(i), TTL: anHour}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	waitFor(t, "the start and all who wait", func() bool { return h.inited() == 1 && b.waiting() == 3 })
+	fleet := b.Fleet()
+	if len(fleet.Demands) != 0 || fleet.Servers[0].Running != 1 {
+		t.Errorf("%+v", fleet)
+	}
+	close(hold)
+	wg.Wait()
 }
 
 // server returns what Fleet says of one.

@@ -38,7 +38,7 @@ func (b *Balancer) start(f *fn, host *placement.Host, now time.Time) bool {
 		return false
 	}
 	b.charge(f, startCostOf(f, m, h.Present))
-	takeRoom(host, f.place.Need)
+	host.Take(f.place.Need)
 	b.begin(h, now)
 	return true
 }

@@ -30,7 +30,7 @@ type ServerStatus struct {
 	Running   int      `json:"running"` // runs in flight
 	Queued    int      `json:"queued"`  // runs that wait for a worker
 	Draining  bool     `json:"draining,omitempty"`
-	Aside     bool     `json:"aside,omitempty"` // its balancer has set it aside after failures, and will try it again
+	Aside     bool     `json:"aside,omitempty"` // by its balancer's word: it fails, or comes and goes, and gets little or nothing for now
 	Uptime    int64    `json:"uptime"`          // seconds
 }
 

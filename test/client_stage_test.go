@@ -204,10 +204,14 @@ func (s *stage) leases() (n int) {
 	return n
 }
 
-// running is how many runs are under way on all servers.
+// running is how many runs are under way on all servers, or wait at the balancer.
 func (s *stage) running() (n int) {
-	for _, v := range s.status().Servers {
+	now := s.status()
+	for _, v := range now.Servers {
 		n += v.Running + v.Queued
+	}
+	for _, w := range now.Waiting {
+		n += w.Runs
 	}
 	return n
 }

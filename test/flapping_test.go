@@ -10,7 +10,7 @@ import (
 
 // stillLost is what share of the calls may still be lost when the flapping server has been set
 // aside: it is tried again now and then. If it were not, that would be a sixth.
-const stillLost = 0.1
+const stillLost = 0.03
 
 // flapEvery is how often the connections of the flapping server are cut.
 const flapEvery = time.Second

@@ -53,6 +53,11 @@ func TestBreakerLetsOneProbeThrough(t *testing.T) {
 	if limit := at.Add(probeLimit); b.Allows(limit.Add(-1)) || !b.Allows(limit) || !b.RetryAt().Equal(limit) {
 		t.Error("a probe that never tells is waited for too long, or not long enough")
 	}
+	b.Unsent()
+	if !b.Allows(at) {
+		t.Error("a probe that was not sent keeps the next from being one")
+	}
+	b.Sent(at)
 	b.Worked()
 	if !b.Allows(at) || !b.RetryAt().IsZero() {
 		t.Error("a probe that worked does not close it")
@@ -124,6 +129,85 @@ func TestBreakerLeaks(t *testing.T) {
 				t.Errorf("opened: %v, want %v", opened, tt.opens)
 			}
 		})
+	}
+}
+
+// A host that comes and goes is set aside, however much it does in between, and stays so for as long as it goes on.
+func TestBreakerOpensForAHostThatComesAndGoes(t *testing.T) {
+	tests := []struct {
+		name  string
+		every time.Duration // it leaves
+		opens bool
+	}{
+		{"each second", time.Second, true},
+		{"three times in half a minute", 15 * time.Second, true},
+		{"each minute", time.Minute, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var b Breaker
+			var last time.Time
+			for i := range 20 {
+				last = after(time.Duration(i) * tt.every)
+				b.Left(last)
+				for range 100 {
+					b.Worked()
+				}
+				b.Forgive()
+				b.Back(last)
+			}
+			if b.Flapping() != tt.opens || b.Allows(last) == tt.opens {
+				t.Errorf("flapping: %v, want %v", b.Flapping(), tt.opens)
+			}
+		})
+	}
+}
+
+func TestBreakerTriesAHostThatStays(t *testing.T) {
+	var b Breaker
+	now := testNow
+	for range 60 {
+		now = now.Add(firstSetAside / 2)
+		b.Left(now)
+		now = now.Add(2 * firstSetAside)
+		b.Back(now)
+	}
+	if wait := b.RetryAt().Sub(now); wait < firstSetAside || wait > firstSetAside*5/4 {
+		t.Errorf("it is tried %v after it came, want %v and at most a quarter more", wait, firstSetAside)
+	}
+	now = b.RetryAt()
+	b.Sent(now)
+	b.Worked()
+	if !b.Allows(now) || b.Flapping() {
+		t.Fatal("it stayed and worked, and is set aside")
+	}
+	b.Left(now)
+	if wait := b.RetryAt().Sub(now); wait < 2*firstSetAside {
+		t.Errorf("it left again at once, and is set aside for only %v", wait)
+	}
+}
+
+func TestHostsThatFlapAreUsedWhereThereIsNoOther(t *testing.T) {
+	flapping, other := &Host{Seed: 1}, &Host{Seed: 2}
+	for range 3 {
+		flapping.Breaker.Left(testNow)
+	}
+	f := &Function{}
+	f.Add(&Site{Host: flapping, State: Ready, Slots: 1})
+	r := Request{Waiting: 1}
+	if d := Place(SnapshotOf([]*Host{flapping, other}), f, r, testNow); d.Start != other {
+		t.Errorf("beside another: %+v", d)
+	}
+	if d := Place(SnapshotOf([]*Host{flapping}), f, r, testNow); d.Verdict != Run || d.Site.Host != flapping {
+		t.Errorf("alone: %+v", d)
+	}
+	other.Memory = Room{Known: true, Total: 1 << 30}
+	if d := Place(SnapshotOf([]*Host{flapping, other}), f, r, testNow); d.Verdict != Run || d.Site.Host != flapping {
+		t.Errorf("where the other has no room: %+v", d)
+	}
+	f.At(flapping).Load = 1
+	if d := Place(SnapshotOf([]*Host{flapping}), f, r, testNow); d.Verdict != Wait {
+		t.Errorf("alone and busy: %+v", d)
 	}
 }
 

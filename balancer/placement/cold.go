@@ -11,6 +11,7 @@ type candidate struct {
 	host    *Host // nil: none
 	cost    float64
 	retryAt time.Time // when the first of the hosts that are set aside is tried again; zero: none is
+	flaps   bool      // some of those only come and go
 }
 
 // coldest returns the host to start at: of those that cost little more than the cheapest, the first by rank.
@@ -27,8 +28,9 @@ func (q *question) coldest() candidate {
 func (q *question) firstNear(least float64) (best candidate, cheapest float64) {
 	top := math.Inf(-1)
 	for _, h := range q.snapshot.Hosts {
-		if till := h.asideTill(q.now); !till.IsZero() {
+		if till := q.asideTill(h); !till.IsZero() {
 			best.retryAt = sooner(best.retryAt, till, q.now)
+			best.flaps = best.flaps || h.Breaker.Flapping()
 			continue
 		}
 		cost, ok := q.coldCost(h)

@@ -37,6 +37,9 @@ func (d *dice) host(seed uint64) *Host {
 	for range d.upTo(6) {
 		h.Breaker.Failed(after(-time.Duration(d.upTo(20)) * time.Second))
 	}
+	for range d.upTo(4) {
+		h.Breaker.Left(after(-time.Duration(d.upTo(20)) * time.Second))
+	}
 	if d.upTo(4) == 1 {
 		h.Breaker.Sent(testNow)
 	}
@@ -96,6 +99,7 @@ func FuzzPlace(f *testing.F) {
 		d := Place(s, fn, r, testNow)
 		checkDecision(t, s, fn, r, d)
 		checkProgress(t, s, fn, r, d)
+		checkFlapping(t, s, fn, r, d)
 		checkOrder(t, s, fn, r, d)
 		if spare := Spare(fn, testNow); spare != nil && (spare.State != Ready || spare.Load > 0) {
 			t.Errorf("%+v is spare", spare)
@@ -105,7 +109,26 @@ func FuzzPlace(f *testing.F) {
 
 // usableHost reports what Place may count on, worked out another way than Place does.
 func usableHost(s Snapshot, r Request, h *Host) bool {
-	return slices.Contains(s.Hosts, h) && !slices.Contains(r.Tried, h) && !h.Full && h.Breaker.Allows(testNow) && !h.quiet(testNow)
+	return slices.Contains(s.Hosts, h) && !slices.Contains(r.Tried, h) && !h.Full && (h.Breaker.Allows(testNow) || h.Breaker.Flapping()) && !h.quiet(testNow)
+}
+
+// checkFlapping checks that a host that is set aside because it flaps is used only where no other is left.
+func checkFlapping(t *testing.T, s Snapshot, f *Function, r Request, d Decision) {
+	host := d.Start
+	if host == nil && d.Site != nil {
+		host = d.Site.Host
+	}
+	if host == nil || host.Breaker.Allows(testNow) {
+		return
+	}
+	for _, h := range s.Hosts {
+		if !h.Breaker.Allows(testNow) {
+			r.Tried = append(r.Tried, h)
+		}
+	}
+	if d := Place(s, f, r, testNow); d.Verdict != NoRoom {
+		t.Errorf("a host that flaps is used, though without it the answer is %+v", d)
+	}
 }
 
 // checkDecision holds a decision to what must hold for any.
@@ -147,8 +170,10 @@ func checkProgress(t *testing.T, s Snapshot, f *Function, r Request, d Decision)
 		}
 		t.Error("it waits for nothing")
 	}
-	if usable := Explain(s, f, r, testNow).Usable(); (d.Verdict == NoRoom) && usable > 0 {
-		t.Errorf("no room, though %d hosts can be used", usable)
+	for _, h := range s.Hosts {
+		if d.Verdict == NoRoom && ObstacleAt(f, h, testNow) == NoObstacle && !slices.Contains(r.Tried, h) {
+			t.Errorf("no room, though this host can be used: %+v", h)
+		}
 	}
 	if d.Verdict == NoRoom && d.Until.IsZero() {
 		for _, h := range s.Hosts {

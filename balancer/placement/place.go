@@ -65,18 +65,37 @@ func Place(s Snapshot, f *Function, r Request, now time.Time) Decision {
 		return Decision{Verdict: NoHost}
 	}
 	q := question{snapshot: s, r: r, now: now, pricer: price(f)}
+	d, flaps := q.answer()
+	if d.Verdict != NoRoom || !flaps {
+		return d
+	}
+	q.last = true
+	if again, _ := q.answer(); again.Verdict != NoRoom {
+		return again
+	}
+	return d
+}
+
+// answer decides with the hosts that the question may use. Where no host is left, it says whether some are set
+// aside that flap.
+func (q *question) answer() (d Decision, flaps bool) {
 	if site := q.warmest(); site != nil {
 		start, wait := q.better(site)
 		if wait {
-			return Decision{Verdict: Wait, Start: start, Until: now.Add(lookAgain)}
+			return Decision{Verdict: Wait, Start: start, Until: q.now.Add(lookAgain)}, false
 		}
-		return Decision{Verdict: Run, Site: site, Start: start}
+		return Decision{Verdict: Run, Site: site, Start: start}, false
 	}
 	c := q.coldest()
-	if c.host == nil {
-		return q.nowhere(c)
-	}
 	q.lookAtSites()
+	if c.host == nil {
+		return q.nowhere(c), c.flaps
+	}
+	return q.orStart(c), false
+}
+
+// orStart lets the run wait for a slot, or for a start at the candidate.
+func (q *question) orStart(c candidate) Decision {
 	gap := q.gap(c)
 	if q.pays(gap) {
 		return Decision{Verdict: Wait, Start: c.host, Until: q.wake}
@@ -84,9 +103,9 @@ func Place(s Snapshot, f *Function, r Request, now time.Time) Decision {
 	if q.busy == 0 || q.starting > 0 {
 		return Decision{Verdict: Wait, Until: q.wake}
 	}
-	left := inSeconds(patience*gap) - r.Waited
+	left := inSeconds(patience*gap) - q.r.Waited
 	if left <= 0 {
 		return Decision{Verdict: Wait, Start: c.host, Until: q.wake}
 	}
-	return Decision{Verdict: Wait, Until: sooner(q.wake, now.Add(left), now)}
+	return Decision{Verdict: Wait, Until: sooner(q.wake, q.now.Add(left), q.now)}
 }

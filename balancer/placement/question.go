@@ -21,6 +21,7 @@ type question struct {
 	snapshot Snapshot
 	r        Request
 	now      time.Time
+	last     bool // nobody else can be used, so hosts that flap are
 	pricer
 	sitesSeen
 }
@@ -39,14 +40,27 @@ func enough(least float64) float64 { return least + min((near-1)*least, slack) }
 
 // usable reports whether this run may be sent to the host, or a start for it.
 func (q *question) usable(h *Host) bool {
-	return !h.Full && !h.quiet(q.now) && h.Breaker.Allows(q.now) && !slices.Contains(q.r.Tried, h)
+	return !h.Full && !h.quiet(q.now) && q.allows(h) && !slices.Contains(q.r.Tried, h)
+}
+
+// allows reports whether the host's breaker lets the run through.
+func (q *question) allows(h *Host) bool {
+	return h.Breaker.Allows(q.now) || q.last && h.Breaker.Flapping()
+}
+
+// asideTill is when to look again at a host that is set aside for now; zero: it is not.
+func (q *question) asideTill(h *Host) time.Time {
+	if q.allows(h) && !h.quiet(q.now) {
+		return time.Time{}
+	}
+	return h.asideTill(q.now)
 }
 
 // counts reports whether something of the function is there that this run may count on. A host
 // that is full for now will have room again, and one that is tried by a run or a start will soon be known.
 func (q *question) counts(s *Site) bool {
 	h := s.Host
-	return q.concerns(s) && (h.Breaker.probing || h.Breaker.Allows(q.now))
+	return q.concerns(s) && (h.Breaker.probing || q.allows(h))
 }
 
 // concerns reports whether the site has something of the function, at a host where this run may go.

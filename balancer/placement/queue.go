@@ -4,10 +4,10 @@ import "math"
 
 // lookAtSites counts what there is of the function when no slot is free.
 func (q *question) lookAtSites() {
-	q.cheapest = math.Inf(1)
+	q.sitesSeen = sitesSeen{cheapest: math.Inf(1)}
 	for _, s := range q.f.Sites {
 		if s.State == Ready {
-			q.wake = sooner(q.wake, s.Host.asideTill(q.now), q.now)
+			q.wake = sooner(q.wake, q.asideTill(s.Host), q.now)
 		}
 		switch {
 		case !q.concerns(s):
@@ -64,7 +64,6 @@ func (q *question) served(within float64) float64 {
 
 // nowhere answers when no slot is free and the function cannot be started anywhere else.
 func (q *question) nowhere(c candidate) Decision {
-	q.lookAtSites()
 	verdict := Wait
 	if q.busy+q.starting+q.doubtful == 0 {
 		verdict = NoRoom

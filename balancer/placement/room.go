@@ -48,6 +48,49 @@ func (n Need) lacks(h *Host) (l lack, evicts bool) {
 	return nothing, evicts || free < count
 }
 
+// exceeds says what the host would have too little of for a worker even if all were free.
+func (n Need) exceeds(h *Host) lack {
+	if h.Memory.Known && h.Memory.Total < n.memoryAt(h) {
+		return memory
+	}
+	fitting := 0
+	for _, gpu := range h.GPUs {
+		if !gpu.Known || gpu.Total >= n.gpuMemory(gpu) {
+			fitting++
+		}
+	}
+	if fitting < n.gpus() {
+		return gpus
+	}
+	return nothing
+}
+
+// Take reckons with a worker that has just been asked for, until the host itself says what room it has.
+func (h *Host) Take(n Need) {
+	if h.Memory.Known {
+		h.Memory.take(n.memoryAt(h))
+	}
+	left := n.gpus()
+	for i := range h.GPUs {
+		gpu := &h.GPUs[i]
+		size := n.gpuMemory(*gpu)
+		if fits, _ := gpu.fits(size); left == 0 || !gpu.Known || !fits {
+			continue
+		}
+		if n.GPUMemory == 0 {
+			size = gpu.Free + gpu.Idle
+		}
+		gpu.take(size)
+		left--
+	}
+}
+
+func (r *Room) take(size int64) {
+	free := min(size, r.Free)
+	r.Free -= free
+	r.Idle = max(0, r.Idle-(size-free))
+}
+
 // memoryAt is what a worker counts there. One that declares nothing fits into any budget.
 func (n Need) memoryAt(h *Host) int64 {
 	if n.Memory > 0 {

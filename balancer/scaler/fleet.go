@@ -33,6 +33,7 @@ type Server struct {
 	Labels   []string
 	Draining bool  // nothing is placed there any more
 	Leaving  bool  // it drains by itself: it is about to end
+	Aside    bool  // it has failed again and again, and gets nothing for now
 	Running  int   // runs there, and starts of functions
 	Queued   int   // runs that wait there for a worker
 	Runs     int64 // any number that differs after a run

@@ -23,6 +23,7 @@ type pool struct {
 	unfit     int
 	queued    int
 	spare     bool
+	odd       string // a server of ours that joined without all the labels; empty: none
 	pressed   time.Time
 	capacity  int
 	failures  int // in a row
@@ -32,24 +33,6 @@ type pool struct {
 	closed  atomic.Int64                         // nobody waits for it until then, in Unix nanoseconds: starts fail all the time
 	trouble atomic.Pointer[string]               // why no server comes; nil: no reason is known
 	lacks   atomic.Pointer[map[string]time.Time] // kinds that its servers lack, until when that is believed
-}
-
-// A machine is one that the driver lists.
-type machine struct {
-	server    string
-	rank      int
-	made      time.Time // Machine.Since
-	joined    bool
-	since     time.Time // see machineView
-	runs      int64     // as Server.Runs was last
-	busy      bool
-	draining  bool
-	leaving   bool
-	stopping  bool
-	stoppedAt time.Time
-	failed    bool
-	why       string
-	notBefore time.Time
 }
 
 func newPool(p Pool) *pool { return &pool{Pool: p, machines: map[string]*machine{}} }
@@ -87,18 +70,22 @@ func (p *pool) press(came bool, now time.Time) {
 // It reports whether a machine has joined.
 func (p *pool) seeServers(servers []Server, now time.Time) (came bool) {
 	p.unfit, p.queued, p.spare = 0, 0, false
-	running, n := 0, 0
+	running, n, odd := 0, 0, ""
 	mine := map[*machine][]Server{}
 	for _, s := range servers {
-		if m := p.of(s); m != nil {
+		m := p.of(s)
+		if m != nil {
 			mine[m] = append(mine[m], s)
 		}
 		if !has(s.Labels, p.Labels) {
+			if m != nil {
+				odd = s.Name
+			}
 			continue
 		}
 		p.queued += s.Queued
-		if s.Draining {
-			continue
+		if s.Draining || s.Aside {
+			continue // it is no help
 		}
 		p.spare = p.spare || s.Running+s.Queued == 0
 		running, n = running+s.Running, n+1
@@ -114,7 +101,20 @@ func (p *pool) seeServers(servers []Server, now time.Time) (came bool) {
 		p.trouble.Store(nil)
 		p.closed.Store(0)
 	}
+	p.isOdd(odd)
 	return came
+}
+
+// isOdd notes whether a server of ours has joined without all the pool's labels: what waits does not get it, and
+// shall be told why.
+func (p *pool) isOdd(name string) {
+	switch {
+	case name != "":
+		p.say(fmt.Sprintf("server %s was started for it, and has joined without all of these labels", name))
+	case p.odd != "":
+		p.trouble.Store(nil)
+	}
+	p.odd = name
 }
 
 // of returns the machine that runs the server; nil if it is none of ours.
@@ -123,35 +123,6 @@ func (p *pool) of(s Server) *machine {
 		return m
 	}
 	return p.machines[s.ID]
-}
-
-// see takes over the servers that have joined from the machine: one as a rule. It
-// reports whether it has just joined.
-func (m *machine) see(servers []Server, now time.Time) (came bool) {
-	was := m.joined
-	m.joined, m.busy, m.draining, m.leaving = len(servers) > 0, false, len(servers) > 0, false
-	var runs int64
-	needed := false
-	for _, s := range servers {
-		m.busy = m.busy || s.Running+s.Queued > 0
-		m.draining = m.draining && s.Draining
-		m.leaving = m.leaving || s.Leaving
-		needed = needed || s.Needed
-		runs += s.Runs
-	}
-	if m.joined != was || m.joined && (m.busy || needed || runs != m.runs) {
-		m.since = now
-	}
-	m.runs = runs
-	return m.joined && !was
-}
-
-// whyNot says why the machine is given up.
-func (m *machine) whyNot(limit time.Duration) string {
-	if m.failed {
-		return fmt.Sprintf("server %s was started and has failed", m.server) + seeLog
-	}
-	return fmt.Sprintf("server %s was started and did not join within %v", m.server, limit)
 }
 
 // hasAny reports whether one of the servers is a machine of the pool.

@@ -80,6 +80,26 @@ func TestMoreServersWhenRunsWaitWithFakeDriver(t *testing.T) {
 	})
 }
 
+func TestAnIdleServerThatIsSetAsideIsNoHelpWithFakeDriver(t *testing.T) {
+	c := newCloud()
+	scaling(t, c, Config{Max: 2}, func(*Scaler) {
+		c.wait(1)
+		c.after(time.Minute)
+		c.set(func() {
+			c.waiting = 0
+			c.joined["m0"].Running, c.joined["m0"].Queued = 4, 4
+			c.joined["broken"] = &Server{ID: "broken-id", Name: "broken", Labels: []string{"gpu"}}
+		})
+		if n := c.after(time.Minute); n != 1 {
+			t.Fatalf("%d machines while a server is idle, want 1", n)
+		}
+		c.set(func() { c.joined["broken"].Aside = true })
+		if n := c.after(10 * time.Second); n != 2 {
+			t.Errorf("%d machines while the idle server is set aside, want 2", n)
+		}
+	})
+}
+
 func TestStartsThatFailAreTriedEverMoreRarelyWithFakeDriver(t *testing.T) {
 	c := newCloud()
 	c.err = errors.New("no credit")
@@ -214,6 +234,24 @@ func TestAKindThatTheServersLackIsRefusedWithFakeDriver(t *testing.T) {
 		time.Sleep(lackFor)
 		if _, ok := s.Serves([]string{"gpu"}, "python:3"); !ok {
 			t.Error("the kind is lacking for ever")
+		}
+	})
+}
+
+func TestAServerThatJoinsWithoutTheLabelIsNamedWithFakeDriver(t *testing.T) {
+	c := newCloud()
+	scaling(t, c, Config{}, func(s *Scaler) {
+		c.wait(1)
+		c.after(40 * time.Second)
+		c.set(func() { c.joined["m0"].Labels = []string{"cpu"} })
+		c.after(2 * time.Second)
+		if why := s.Trouble([]string{"gpu"}); !strings.Contains(why, "server m0 was started for it, and has joined without") {
+			t.Errorf("who waits is told: %q", why)
+		}
+		c.set(func() { c.joined["m0"].Labels = []string{"gpu"} })
+		c.after(2 * time.Second)
+		if why := s.Trouble([]string{"gpu"}); why != "" {
+			t.Errorf("all is well, and who waits is told: %q", why)
 		}
 	})
 }

@@ -67,14 +67,15 @@ func (o *ours) time() time.Time { return time.Unix(0, 0).Add(o.loop.now) }
 func (o *ours) host(m *member) *placement.Host { return o.hosts[m.server.id] }
 
 // joined, left: the snapshots are made anew.
-func (o *ours) joined(*member) {
+func (o *ours) joined(m *member) {
+	o.host(m).Breaker.Back(o.time())
 	o.gather()
 	o.lookSoon()
 }
 
 func (o *ours) left(m *member) {
 	h := o.host(m)
-	h.Breaker.Failed(o.time())
+	h.Breaker.Left(o.time())
 	h.Load, h.Starting = 0, 0
 	for _, e := range o.functions {
 		e.known.Remove(h)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/whiskaway/whiskaway/balancer"
+	"github.com/whiskaway/whiskaway/balancer/scaler"
 	"github.com/whiskaway/whiskaway/wire"
 )
 
@@ -46,12 +48,9 @@ func (c *balancerCommand) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	dir, err := dataDir(c.data, "balancer")
+	dir, err := c.directory()
 	if err != nil {
 		return err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making the data directory: %w", err)
 	}
 	face, err := listenWire(ctx, c.listen, dir, &c.tls, log)
 	if err != nil {
@@ -66,21 +65,13 @@ func (c *balancerCommand) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cfg := balancer.Config{Dir: filepath.Join(dir, "balancer"), Log: log}
-	if scale != nil {
-		cfg.Scales, cfg.ScaleTrouble = scale.Serves, scale.Trouble
-	}
-	bal, err := balancer.Open(cfg)
+	bal, err := openBalancer(dir, scale, log)
 	if err != nil {
 		return err
 	}
 	hurry, stop := secondSignal(ctx)
 	defer stop()
-	defer func() {
-		if hurry.Err() == nil {
-			closeInTime(log, "the balancer", bal.Close)
-		}
-	}()
+	defer closeUnless(hurry, log, bal)
 	handler := wire.NewHandler(wire.HandlerConfig{Host: bal, Auth: tokens, Tokens: tokens, Join: joinBalancer(bal), Log: log})
 	defer handler.Close()
 	unpublish, err := face.publish(dir)
@@ -94,17 +85,50 @@ func (c *balancerCommand) run(ctx context.Context, out io.Writer) error {
 	}
 	serving := drainFirst(ctx, working, hurry, g, c.drain, bal.Retire)
 	g.Go(func() error { return face.serve(serving, handler) })
-	if scale != nil {
-		g.Go(func() error { return scale.Run(working, bal) })
+	if scale != nil { // it may end servers when it ends, so the runs there come first
+		g.Go(func() error { return scale.Run(serving, bal) })
 	}
+	greet(out, face.url, dir)
+	return waitWithin(hurry, 0, g.Wait)
+}
+
+// directory makes the data directory.
+func (c *balancerCommand) directory() (string, error) {
+	dir, err := dataDir(c.data, "balancer")
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("making the data directory: %w", err)
+	}
+	return dir, nil
+}
+
+// openBalancer opens the Host behind the face. The scaler may be nil.
+func openBalancer(dir string, scale *scaler.Scaler, log *slog.Logger) (*balancer.Balancer, error) {
+	cfg := balancer.Config{Dir: filepath.Join(dir, "balancer"), Log: log}
+	if scale != nil {
+		cfg.Scales, cfg.ScaleTrouble = scale.Serves, scale.Trouble
+	}
+	return balancer.Open(cfg)
+}
+
+// closeUnless ends the balancer in good order, unless somebody is in a hurry.
+func closeUnless(hurry context.Context, log *slog.Logger, bal *balancer.Balancer) {
+	if hurry.Err() == nil {
+		closeInTime(log, "the balancer", bal.Close)
+	}
+}
+
+// greet says what to do next.
+func greet(out io.Writer, url, dir string) {
 	fmt.Fprintf(out, `balancer listening on %[1]s
 tokens in %[2]s
 
 Join a machine:   whiskaway server --balancer %[1]s --token "$(cat %[2]s/join)" --label gpu
 Let a client use it:  WHISKAWAY_BALANCER=%[1]s WHISKAWAY_TOKEN="$(cat %[2]s/client)"
 See what is there:  whiskaway status --data %[3]s
-`, face.url, filepath.Join(dir, "tokens"), dir)
-	return waitWithin(hurry, 0, g.Wait)
+`, url, filepath.Join(dir, "tokens"), dir)
 }
 
 // drainTimeout is below the 30 s that Docker and Kubernetes give, and leaves some of them for the last answers.
