@@ -71,6 +71,8 @@ func TestWrongUseIsExplained(t *testing.T) {
 		{[]string{"server", "--balancer", "http://me:secret@127.0.0.1:1", "--token", "abcdefghijklmnop", "--data", t.TempDir()}, "more than a host"},
 		{[]string{"status", "--balancer", "me:secret@127.0.0.1:1", "--token", "abcdefghijklmnop"}, "the address is not a URL such as https://"},
 		{[]string{"server", "--balancer", "http://127.0.0.1:1", "--token", "x", "--drain-timeout", "-1s"}, "--drain-timeout must not be negative"},
+		{[]string{"balancer", "--data", t.TempDir(), "--drain-timeout", "-1s"}, "--drain-timeout must not be negative"},
+		{[]string{"balancer", "--listen", "127.0.0.1:0", "--data", t.TempDir(), "--scale-max", "-1"}, "--scale-max must be at least 1"},
 		{[]string{"drain", "x", "--timeout", "-1s"}, "--timeout must not be negative"},
 		{[]string{"token", "create", "--data", t.TempDir()}, "--role join, client or admin"},
 		{[]string{"token", "list", "--data", t.TempDir()}, "say with --data"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -47,6 +48,9 @@ func (c *balancerCommand) run(ctx context.Context, out io.Writer) error {
 	log, err := c.logger()
 	if err != nil {
 		return err
+	}
+	if c.drain < 0 {
+		return errors.New("--drain-timeout must not be negative; 0 cuts the runs under way at once")
 	}
 	dir, err := c.directory()
 	if err != nil {

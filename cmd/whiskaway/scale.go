@@ -54,11 +54,11 @@ func (s *scaleFlags) check() error {
 
 // open makes the scaler; nil when there is nothing to scale.
 func (s *scaleFlags) open(dir string, f *face, log *slog.Logger) (*scaler.Scaler, error) {
-	if len(s.pools) == 0 {
-		return nil, nil
-	}
 	if err := s.check(); err != nil {
 		return nil, err
+	}
+	if len(s.pools) == 0 {
+		return nil, nil
 	}
 	cfg := scaler.Config{Max: s.max, Idle: s.idle, StartTimeout: s.start, Log: log}
 	for _, text := range s.pools {

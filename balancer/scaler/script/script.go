@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strconv"
@@ -36,8 +37,11 @@ func Open(cfg Config) (*Driver, error) {
 		return nil, errors.New("the path of the script is missing, as in gpu=exec:/etc/whiskaway/gpu.sh")
 	}
 	path, err := exec.LookPath(cfg.Path)
-	if err != nil {
+	if errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("the script cannot be run: %w; make it executable with chmod +x", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the script cannot be run: %w", err)
 	}
 	cfg.Path = path
 	if cfg.Limit == 0 {
