@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -59,6 +60,16 @@ func TestAlwaysTrue7ClientsRunsThatWaitEndAtTheirTimeLimit(t *testing.T) {
 	})
 }
 
+// never begins n runs that do not end by themselves, for a platform that hangs up when hangUp is called.
+func (c *client) never(n int) (ended func(), hangUp context.CancelFunc) {
+	ctx, hangUp := context.WithCancel(context.Background())
+	var runs sync.WaitGroup
+	for range n {
+		runs.Go(func() { c.run(ctx, `{"wait":"never"}`, 0) })
+	}
+	return runs.Wait, hangUp
+}
+
 // When the platform hangs up, its runs are cancelled: the function notices, and
 // its worker is free again; those that wait never start.
 func TestAlwaysTrue7PlatformThatHangsUpCancelsItsRuns(t *testing.T) {
@@ -68,18 +79,16 @@ func TestAlwaysTrue7PlatformThatHangsUpCancelsItsRuns(t *testing.T) {
 				s := newStage(t, direct, 1)
 				c := s.client("f", needs)
 				for round := range rounds(1, 30) {
-					ctx, hangUp := context.WithCancel(t.Context())
-					done := make(chan answered, 16)
-					for range 16 {
-						go func() { done <- c.run(ctx, `{"wait":"never"}`, 0) }()
-					}
 					begun := round * (running + 1)
+					held, hangUp := c.never(running)
 					s.started(begun + running)
+					waiting, hangUpFirst := c.never(16 - running)
 					eventually(t, "the others wait", func() bool { return s.running() == 16 })
+					hangUpFirst() // else one of those whose turn comes may start before its own caller's leaving is known
+					waiting()
+					eventually(t, "nobody waits", func() bool { return s.running() == running })
 					hangUp()
-					for range 16 {
-						<-done
-					}
+					held()
 					eventually(t, "the function notices", func() bool { return len(s.notes("cut")) >= (round+1)*running })
 					eventually(t, "nothing runs", func() bool { return s.running() == 0 })
 					c.mustRun()
