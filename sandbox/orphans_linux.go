@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"os"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -103,15 +102,19 @@ func endBelow(shim *os.Process) {
 // stopAll stops what list finds, again and again until that is nothing new, so that none can fork
 // while we look. It returns all that it found.
 func stopAll(list func() []int) (stopped []int) {
+	known := map[int]bool{} // of thousands, where somebody forks without end
 	for {
-		found := list()
-		fresh := slices.DeleteFunc(slices.Clone(found), func(pid int) bool { return slices.Contains(stopped, pid) })
-		if len(fresh) == 0 {
+		before := len(stopped)
+		for _, pid := range list() {
+			if known[pid] {
+				continue
+			}
+			syscall.Kill(pid, syscall.SIGSTOP)
+			known[pid] = true
+			stopped = append(stopped, pid)
+		}
+		if len(stopped) == before {
 			return stopped
 		}
-		for _, pid := range fresh {
-			syscall.Kill(pid, syscall.SIGSTOP)
-		}
-		stopped = append(stopped, fresh...)
 	}
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"crypto/tls"
 	"net/url"
 	"testing"
 
@@ -21,7 +22,8 @@ func BenchmarkRunHome(b *testing.B) {
 	benchmarkRuns(b, within(b, balancer.joined, "the server").Host)
 }
 
-func BenchmarkRunHomeTLS(b *testing.B) {
+// benchTLS is for a server on loopback, with the fingerprint of its authority.
+func benchTLS(b *testing.B) (*tls.Config, string) {
 	authority, err := OpenAuthority(b.TempDir())
 	if err != nil {
 		b.Fatal(err)
@@ -30,24 +32,22 @@ func BenchmarkRunHomeTLS(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	return config, authority.Fingerprint()
+}
+
+func BenchmarkRunHomeTLS(b *testing.B) {
+	config, fingerprint := benchTLS(b)
 	balancer := newTestBalancer()
 	addr := serve(b, balancer.handler(), Server{TLS: config})
-	goHome(b, HomeConfig{URL: "https://" + addr, Token: "join~" + authority.Fingerprint(), Host: &fakeHost{run: echo}})
+	goHome(b, HomeConfig{URL: "https://" + addr, Token: "join~" + fingerprint, Host: &fakeHost{run: echo}})
 	benchmarkRuns(b, within(b, balancer.joined, "the server").Host)
 }
 
 // What a connection costs, both ends of it.
 func BenchmarkDialTLS(b *testing.B) {
-	authority, err := OpenAuthority(b.TempDir())
-	if err != nil {
-		b.Fatal(err)
-	}
-	config, err := authority.ServerConfig([]string{"127.0.0.1"})
-	if err != nil {
-		b.Fatal(err)
-	}
+	config, fingerprint := benchTLS(b)
 	addr := serve(b, newTestBalancer().handler(), Server{TLS: config})
-	token, err := ParseToken("join~" + authority.Fingerprint())
+	token, err := ParseToken("join~" + fingerprint)
 	if err != nil {
 		b.Fatal(err)
 	}
