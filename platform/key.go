@@ -113,3 +113,23 @@ func newUUID() string {
 
 // newSecret returns 64 random letters and digits: more than 320 bits.
 func newSecret() string { return (rand.Text() + rand.Text() + rand.Text())[:64] }
+
+// runKeySecret returns what the keys of runs are signed with, and makes it at the first start.
+func runKeySecret(dir string) ([]byte, error) {
+	path := filepath.Join(dir, "runkey")
+	secret, err := os.ReadFile(path)
+	switch {
+	case err == nil && len(secret) == 32:
+		return secret, nil
+	case err == nil:
+		return nil, fmt.Errorf("%s has %d bytes instead of 32: remove it, a new one is made then", path, len(secret))
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("reading the secret of the runs' keys: %w", err)
+	}
+	secret = make([]byte, 32)
+	rand.Read(secret) // never fails
+	if err := os.WriteFile(path, secret, 0o600); err != nil {
+		return nil, fmt.Errorf("writing the secret of the runs' keys: %w", err)
+	}
+	return secret, nil
+}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/whiskaway/whiskaway/platform/alarm"
 	"github.com/whiskaway/whiskaway/platform/api"
 	"github.com/whiskaway/whiskaway/platform/bus"
 	"github.com/whiskaway/whiskaway/platform/controller"
@@ -25,6 +26,7 @@ type Platform struct {
 	completed  *bus.Memory[*bus.Completed]
 	controller *controller.Controller
 	invoker    *invoker.Invoker
+	alarms     *alarm.Clock
 	handler    http.Handler
 
 	closing  sync.Once
@@ -64,7 +66,12 @@ func (p *Platform) start(ctx context.Context) (err error) {
 		return err
 	}
 	cfg, log := p.cfg, p.cfg.Log
-	p.controller, err = controller.New(controller.Config{Name: controllerName, Limits: cfg.Limits, Kinds: cfg.Kinds},
+	secret, err := runKeySecret(cfg.Dir)
+	if err != nil {
+		return err
+	}
+	p.controller, err = controller.New(
+		controller.Config{Name: controllerName, Limits: cfg.Limits, Kinds: cfg.Kinds, RunKeySecret: secret},
 		p.store, p.runs, p.completed, log)
 	if err != nil {
 		return fmt.Errorf("starting the controller: %w", err)
@@ -74,7 +81,22 @@ func (p *Platform) start(ctx context.Context) (err error) {
 	if err != nil {
 		return errors.Join(fmt.Errorf("starting the invoker: %w", err), p.controller.Close(nil))
 	}
+	if err := p.startAlarms(ctx); err != nil {
+		return errors.Join(err, p.invoker.Close(ctx), p.controller.Close(nil))
+	}
 	p.handler = api.New(p.controller, cfg.Build, log)
+	return nil
+}
+
+// startAlarms starts the clock, and installs the feeds by which it is set.
+func (p *Platform) startAlarms(ctx context.Context) (err error) {
+	if p.alarms, err = alarm.Start(ctx, p.store, p.controller, p.cfg.Log); err != nil {
+		return fmt.Errorf("starting the alarms: %w", err)
+	}
+	if err := p.controller.Install(ctx, p.alarms.Package()); err != nil {
+		p.alarms.Close()
+		return err
+	}
 	return nil
 }
 
@@ -102,6 +124,7 @@ func (p *Platform) Close(ctx context.Context) error {
 
 func (p *Platform) close(ctx context.Context) error {
 	var errs []error
+	p.alarms.Close()
 	for _, m := range p.runs.Close() { // first, so that who comes now is told at once
 		errs = append(errs, p.invoker.Abandon(m.Body))
 	}

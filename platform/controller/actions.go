@@ -131,7 +131,7 @@ func (c *Controller) Action(ctx context.Context, name Name, withCode bool) (*Act
 		}
 		e.Doc.Parameters = e.Doc.Parameters.over(pkg.Doc.Parameters)
 	}
-	if withCode {
+	if withCode && e.row.CodeID != 0 {
 		code, err := c.store.Code(ctx, e.row.CodeID)
 		if err != nil {
 			return nil, stored(err)

@@ -18,6 +18,9 @@ type Config struct {
 	Name   string
 	Limits Limits
 	Kinds  []Kind
+	// RunKeySecret signs the API keys of runs that nobody's own key came with: 32 random
+	// bytes, the same after a restart.
+	RunKeySecret []byte
 }
 
 // Controller answers for the entities, and sends invocations on their way.
@@ -29,6 +32,8 @@ type Controller struct {
 	subjects subjects
 	resolved resolvedActions
 	waiters  waiters
+	builtins map[Name]Builtin // complete before the first request
+	runKeys  runKeys
 
 	replies bus.Subscription[*bus.Completed]
 	stop    context.CancelFunc
@@ -46,6 +51,7 @@ func New(cfg Config, st store.Store, runs bus.Topic[*bus.Run], completed bus.Top
 		cfg: cfg, log: log, store: st, runs: runs, replies: replies, stop: stop,
 		subjects: subjects{store: st},
 		waiters:  waiters{byID: map[string]chan *bus.Completed{}},
+		builtins: map[Name]Builtin{}, runKeys: runKeys{cfg.RunKeySecret},
 	}
 	c.tasks.Go(func() { c.hear(ctx) })
 	return c, nil

@@ -40,7 +40,7 @@ func (c *Controller) Fire(ctx context.Context, f Firing) (id string, err error) 
 		Start: time.Now().UnixMilli(), Result: f.Args,
 	}
 	for _, r := range rules {
-		line, err := store.Encode(c.fireRule(ctx, f, r, args))
+		line, err := store.Encode(c.fireRule(ctx, f, rec.ID, r, args))
 		if err != nil {
 			return "", err
 		}
@@ -72,7 +72,7 @@ type ruleResult struct {
 	Action       string `json:"action"`
 }
 
-func (c *Controller) fireRule(ctx context.Context, f Firing, r *Entity[Rule], args json.RawMessage) ruleResult {
+func (c *Controller) fireRule(ctx context.Context, f Firing, cause string, r *Entity[Rule], args json.RawMessage) ruleResult {
 	res := ruleResult{Rule: fullName(r.row.Key), Action: fullName(r.Doc.Action.name())}
 	if r.Doc.Status != RuleActive {
 		res.Status = store.StatusApplicationError
@@ -80,7 +80,7 @@ func (c *Controller) fireRule(ctx context.Context, f Firing, r *Entity[Rule], ar
 		return res
 	}
 	id, _, err := c.Invoke(ctx, Invocation{
-		By: f.By, Action: r.Doc.Action.name(), Args: args, Transaction: f.Transaction,
+		By: f.By, Action: r.Doc.Action.name(), Args: args, Transaction: f.Transaction, Cause: cause,
 	})
 	var refused *Error
 	switch {

@@ -57,6 +57,9 @@ func (s *subjects) get(ctx context.Context, uuid string) (store.Subject, error) 
 
 // Authenticate returns who has that key. The error is a 401 when nobody has.
 func (c *Controller) Authenticate(ctx context.Context, uuid, key string) (Identity, error) {
+	if uuid == runKeyUUID {
+		return c.authenticateRun(key)
+	}
 	sub, err := c.subjects.get(ctx, uuid)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return Identity{}, err
@@ -66,6 +69,15 @@ func (c *Controller) Authenticate(ctx context.Context, uuid, key string) (Identi
 		return Identity{}, errBadKey
 	}
 	return Identity{Subject: sub.Name, Namespace: sub.Namespace, Key: uuid + ":" + key}, nil
+}
+
+// authenticateRun is Authenticate for the key that a run was given.
+func (c *Controller) authenticateRun(key string) (Identity, error) {
+	id, ok := c.runKeys.identity(key, time.Now())
+	if !ok {
+		return Identity{}, errBadKey
+	}
+	return id, nil
 }
 
 // Resolve returns what a namespace in a path means to id: "_" is its own, and

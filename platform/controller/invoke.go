@@ -43,13 +43,19 @@ func (c *Controller) Invoke(ctx context.Context, in Invocation) (id string, done
 	if err != nil {
 		return "", nil, err
 	}
+	if a.action.Kind == KindBuiltin {
+		return c.invokeBuiltin(ctx, in, &a.action, args)
+	}
 	run := &bus.Run{
 		ActivationID: newActivationID(), Transaction: in.Transaction,
 		Namespace: in.By.Namespace, Subject: in.By.Subject, Cause: in.Cause,
 		Action: a.action, Args: args, Accepted: accepted.UnixMicro(),
 	}
 	if a.providesKey {
-		run.APIKey = in.By.Key
+		limit := time.Duration(a.action.Limits.Timeout) * time.Millisecond
+		if run.APIKey, err = c.keyFor(in.By, limit); err != nil {
+			return "", nil, err
+		}
 	}
 	if in.Wait <= 0 {
 		return run.ActivationID, nil, c.publish(ctx, run)

@@ -1,0 +1,74 @@
+package controller
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/whiskaway/whiskaway/platform/store"
+)
+
+// runKeyUUID is the first half of every run key. It is no subject's.
+const runKeyUUID = "72756e2d-6b65-4079-8000-000000000001"
+
+// runKeyGrace is how much longer than its run's time limit a run key is good: the run
+// may have waited for its container.
+const runKeyGrace = 10 * time.Minute
+
+// runKeys makes API keys for runs that nobody's key came with: those that an alarm
+// fires, web actions, runs that go on after a restart. Subjects' keys are kept as
+// hashes only, so that they cannot be given to such a run. A run key stands for a
+// subject and a namespace until a moment soon after the run; it is signed (HMAC-SHA-256)
+// and not stored.
+type runKeys struct{ secret []byte }
+
+// A runKey is what a run key says.
+type runKey struct {
+	Subject   string `json:"s"`
+	Namespace string `json:"n"`
+	Until     int64  `json:"u"` // seconds since 1970
+}
+
+// mint returns a key, "uuid:key", that stands for id until then.
+func (k runKeys) mint(id Identity, until time.Time) (string, error) {
+	claims, err := store.Encode(runKey{id.Subject, id.Namespace, until.Unix()})
+	if err != nil {
+		return "", err
+	}
+	text := base64.RawURLEncoding.EncodeToString(claims)
+	return runKeyUUID + ":" + text + "." + k.sign(text), nil
+}
+
+func (k runKeys) sign(text string) string {
+	mac := hmac.New(sha256.New, k.secret)
+	mac.Write([]byte(text))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// identity returns whom a run key stands for; false: it is not a good one.
+func (k runKeys) identity(key string, now time.Time) (Identity, bool) {
+	text, signature, ok := strings.Cut(key, ".")
+	if !ok || !hmac.Equal([]byte(signature), []byte(k.sign(text))) {
+		return Identity{}, false
+	}
+	claims, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return Identity{}, false
+	}
+	var said runKey
+	if err := json.Unmarshal(claims, &said); err != nil || now.Unix() > said.Until {
+		return Identity{}, false
+	}
+	return Identity{Subject: said.Subject, Namespace: said.Namespace, Key: runKeyUUID + ":" + key}, true
+}
+
+// keyFor returns the API key that a run of by's is given.
+func (c *Controller) keyFor(by Identity, limit time.Duration) (string, error) {
+	if by.Key != "" {
+		return by.Key, nil
+	}
+	return c.runKeys.mint(by, time.Now().Add(limit+runKeyGrace))
+}
