@@ -33,7 +33,7 @@ func TestAlwaysTrue9NothingWithoutTheKey(t *testing.T) {
 		}
 	}
 	got := h.want(403, "GET", "/api/v1/namespaces/other/actions", "")
-	if got["error"] != "The supplied authentication is not authorized to access this resource." {
+	if got["error"] != "The supplied authentication is not authorized to access 'other'." {
 		t.Errorf("403: %v", got)
 	}
 }
@@ -81,7 +81,7 @@ func TestHeadersAndErrors(t *testing.T) {
 		{404, "GET", ns + "nothing", "", "The requested resource does not exist."},
 		{405, "PATCH", ns + "actions/a", "", "HTTP method not allowed, supported methods: GET, PUT, POST, DELETE"},
 		{400, "PUT", ns + "actions/a", `{"exec":{"kind":"cobol","code":"x"}}`, "The request content was malformed:\nkind 'cobol' not in Set(python:3, nodejs:20, native)"},
-		{400, "PUT", ns + "actions/a", `{"exec":{"kind":"sequence","components":[]}}`, "The request content was malformed:\nactions of kind 'sequence' are not supported yet"},
+		{400, "PUT", ns + "actions/a", `{"exec":{"kind":"sequence","components":[]}}`, "No component specified for the sequence."},
 		{400, "PUT", ns + "actions/a", `{"exec":{"kind":"native"}}`, "The request content was malformed:\n'code' must be a string defined in 'exec' for 'native' actions"},
 		{400, "PUT", ns + "actions/a", `{}`, "exec undefined"},
 		{400, "PUT", ns + "actions/a", `{"exec":`, "The request content was malformed:\nunexpected end of JSON input"},
@@ -90,7 +90,8 @@ func TestHeadersAndErrors(t *testing.T) {
 		{400, "PUT", ns + "actions/%2Fa", `{}`, "The name of the entity contains illegal characters."},
 		{404, "PUT", ns + "actions/nopackage/a", `{"exec":{"kind":"native","code":"x"}}`, "The requested resource does not exist."},
 		{400, "PUT", ns + "packages/default", `{}`, "Package name 'default' is reserved."},
-		{400, "PUT", ns + "packages/b", `{"binding":{"namespace":"x","name":"y"}}`, "Package bindings are not supported yet."},
+		{403, "PUT", ns + "packages/b", `{"binding":{"namespace":"x","name":"y"}}`, "The supplied authentication is not authorized to access 'x/y'."},
+		{400, "PUT", ns + "packages/b", `{"binding":{"namespace":"_","name":"y"}}`, "Binding references a package that does not exist."},
 		{400, "PUT", ns + "rules/r", `{"trigger":"/_/t"}`, "rule requires a valid trigger and a valid action"},
 		{400, "PUT", ns + "rules/r", `{"trigger":"/_/t","action":"/_/a"}`, "trigger guest/t: The requested resource does not exist."},
 		{404, "POST", ns + "actions/nobody", `{}`, "The requested resource does not exist."},

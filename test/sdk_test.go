@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 )
 
@@ -17,7 +18,15 @@ func TestJavaScriptSDK(t *testing.T) {
 		"package.json": `{"main": "lib/start.js"}`,
 		"lib/start.js": "exports.main = args => ({ zipped: args })",
 	})
-	cmd := exec.Command("node", "--test", "--test-reporter=spec", "sdk.test.js")
+	files, err := filepath.Glob("sdk/*.test.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--test", "--test-reporter=spec"}
+	for _, file := range files {
+		args = append(args, filepath.Base(file))
+	}
+	cmd := exec.Command("node", args...)
 	cmd.Dir = "sdk"
 	cmd.Env = append(os.Environ(), "APIHOST="+s.api, "AUTH="+s.auth, "NODE_ZIP="+base64.StdEncoding.EncodeToString(zip))
 	out, err := cmd.CombinedOutput()

@@ -13,7 +13,11 @@ func (a *API) actions(q *request) (reply, error) {
 	case q.isList():
 		return a.listActions(q, nil)
 	case len(q.rest) == 2 && q.rest[1] == "":
-		return a.listActions(q, &q.rest[0])
+		pkg, err := q.by.Name(q.namespace, q.rest[0])
+		if err != nil {
+			return reply{}, err
+		}
+		return a.listActions(q, &pkg)
 	}
 	name, err := q.name()
 	if err != nil {
@@ -27,7 +31,7 @@ func (a *API) actions(q *request) (reply, error) {
 		if err != nil {
 			return reply{}, err
 		}
-		return answer(a.controller.Action(q.Context(), name, code))
+		return answer(a.controller.Action(q.Context(), q.by, name, code))
 	case http.MethodPut:
 		return a.putAction(q, name)
 	case http.MethodDelete:
@@ -36,18 +40,25 @@ func (a *API) actions(q *request) (reply, error) {
 	return reply{}, notAllowed("GET", "PUT", "POST", "DELETE")
 }
 
-func (a *API) listActions(q *request, pkg *string) (reply, error) {
-	return listing(a, q, store.Actions, pkg, func(page controller.Page) ([]controller.ActionSummary, error) {
-		return a.controller.Actions(q.Context(), q.namespace, pkg, page)
-	})
+func (a *API) listActions(q *request, pkg *controller.Name) (reply, error) {
+	return listing(q, "actions",
+		func(page controller.Page) ([]controller.ActionSummary, error) {
+			if pkg == nil {
+				return a.controller.Actions(q.Context(), q.by, q.namespace, page)
+			}
+			return a.controller.PackageActions(q.Context(), q.by, *pkg, page)
+		},
+		func(skip int) (int, error) {
+			return a.controller.CountActions(q.Context(), q.by, q.namespace, pkg, skip)
+		})
 }
 
 // listing answers a list of entities, or their number.
-func listing[T any](a *API, q *request, in store.Collection, pkg *string, list func(controller.Page) ([]T, error)) (reply, error) {
+func listing[T any](q *request, collection string, list func(controller.Page) ([]T, error), number func(skip int) (int, error)) (reply, error) {
 	if q.Method != http.MethodGet {
 		return reply{}, notAllowed("GET")
 	}
-	page, err := q.page(string(in))
+	page, err := q.page(collection)
 	if err != nil {
 		return reply{}, err
 	}
@@ -58,8 +69,13 @@ func listing[T any](a *API, q *request, in store.Collection, pkg *string, list f
 	if !count {
 		return answer(list(page))
 	}
-	n, err := a.controller.Count(q.Context(), q.namespace, in, pkg, page.Skip)
-	return answer(map[string]int{string(in): n}, err)
+	n, err := number(page.Skip)
+	return answer(map[string]int{collection: n}, err)
+}
+
+// numberOf counts the entities of a collection of the request's namespace.
+func (a *API) numberOf(q *request, in store.Collection) func(skip int) (int, error) {
+	return func(skip int) (int, error) { return a.controller.Count(q.Context(), q.namespace, in, nil, skip) }
 }
 
 // putBody bounds the body of an action's PUT: code that is text may grow when it is
@@ -75,7 +91,7 @@ func (a *API) putAction(q *request, name controller.Name) (reply, error) {
 	if err := q.decode(&put, putBody(a.controller.Limits())); err != nil {
 		return reply{}, err
 	}
-	return answer(a.controller.PutAction(q.Context(), name, put, overwrite))
+	return answer(a.controller.PutAction(q.Context(), q.by, name, put, overwrite))
 }
 
 func (a *API) invoke(q *request, name controller.Name) (reply, error) {

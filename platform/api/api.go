@@ -102,6 +102,8 @@ func (a *API) route(q *request) (reply, error) {
 		return a.describe()
 	case strings.TrimSuffix(path, "/") == prefix && q.Method == http.MethodGet:
 		return a.version()
+	case path == prefix+"/api-docs" && q.Method == http.MethodGet:
+		return a.apiDocs()
 	}
 	if err := a.authenticate(q); err != nil {
 		return reply{}, err
@@ -120,11 +122,24 @@ func (a *API) route(q *request) (reply, error) {
 	case len(segments) < 3 || collections[segments[2]] == nil:
 		return reply{}, notFound()
 	}
-	if q.namespace, err = q.by.Resolve(segments[1]); err != nil {
-		return reply{}, err
+	q.namespace, q.rest = q.by.Expand(segments[1]), segments[3:]
+	if !q.by.Owns(q.namespace) && !q.mayBeShared(segments[2]) {
+		return reply{}, controller.NotAuthorized(q.namespace)
 	}
-	q.rest = segments[3:]
 	return collections[segments[2]](a, q)
+}
+
+// mayBeShared reports whether the request is one that the controller may allow to
+// others than the namespace's owner: published packages can be read, and their actions
+// read and invoked. All else of another namespace is forbidden.
+func (q *request) mayBeShared(collection string) bool {
+	switch collection {
+	case "packages":
+		return q.Method == http.MethodGet
+	case "actions":
+		return q.Method == http.MethodGet || q.Method == http.MethodPost
+	}
+	return false
 }
 
 func split(path string) ([]string, error) {

@@ -9,9 +9,9 @@ import (
 
 func (a *API) rules(q *request) (reply, error) {
 	if q.isList() {
-		return listing(a, q, store.Rules, nil, func(page controller.Page) ([]controller.Rule, error) {
+		return listing(q, "rules", func(page controller.Page) ([]controller.Rule, error) {
 			return a.controller.Rules(q.Context(), q.namespace, page)
-		})
+		}, a.numberOf(q, store.Rules))
 	}
 	name, err := q.simpleName()
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 
 func (a *API) triggers(q *request) (reply, error) {
 	if q.isList() {
-		return listing(a, q, store.Triggers, nil, func(page controller.Page) ([]controller.Common, error) {
+		return listing(q, "triggers", func(page controller.Page) ([]controller.Common, error) {
 			return a.controller.Triggers(q.Context(), q.namespace, page)
-		})
+		}, a.numberOf(q, store.Triggers))
 	}
 	name, err := q.simpleName()
 	if err != nil {

@@ -16,6 +16,7 @@ type Run struct {
 	ReplyTo      string          // whose Completed topic waits for it; empty: nobody's
 	Cause        string          // the activation that caused this one, if any
 	Reader       Reader          `json:"-"` // who reads the result's items as they come; nil: nobody
+	CausedBy     string          // "sequence": it is a part of a sequence or of a conductor's composition
 }
 
 // An Action is what an invoker must know of an action. It does not change:
@@ -32,6 +33,8 @@ type Action struct {
 	Binary    bool
 	Env       map[string]string // the init parameters
 	Limits    Limits
+	Binding   string // "namespace/package" of the binding that it was asked for through; empty: none
+	Variant   string // differs where Env does: a package's init parameters may change under the same revision
 }
 
 // Limits are an action's limits, in OpenWhisk's units and names.
@@ -62,4 +65,5 @@ type Completed struct {
 	Response     []byte // {"status", "success", "result"}
 	Result       []byte // the result alone
 	Logs         []byte // a JSON array
+	Duration     int64  // of the run, in milliseconds
 }

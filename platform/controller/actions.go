@@ -14,6 +14,8 @@ type PutExec struct {
 	Kind string  `json:"kind"`
 	Code *string `json:"code"`
 	Main string  `json:"main"`
+	// Components are a sequence's.
+	Components json.RawMessage `json:"components"`
 }
 
 // PutAction is the body of a PUT on an action.
@@ -26,17 +28,24 @@ type PutAction struct {
 }
 
 // PutAction creates or updates an action. What put does not say stays as it was.
-func (c *Controller) PutAction(ctx context.Context, name Name, put PutAction, overwrite bool) (*Action, error) {
-	if name.Package != "" {
-		if _, err := get[Package](ctx, c, store.Packages, Name{Namespace: name.Namespace, Name: name.Package}); err != nil {
-			return nil, err
-		}
+func (c *Controller) PutAction(ctx context.Context, id Identity, name Name, put PutAction, overwrite bool) (*Action, error) {
+	if err := c.checkOwnPackage(ctx, name); err != nil {
+		return nil, err
+	}
+	components, err := c.components(ctx, id, put.Exec)
+	if err != nil {
+		return nil, err
 	}
 	e, err := getToPut[Action](ctx, c, store.Actions, name, overwrite)
 	if err != nil {
 		return nil, err
 	}
-	code, err := c.applyAction(e, name, put)
+	if components != nil {
+		if err := c.checkSequence(ctx, name, components); err != nil {
+			return nil, err
+		}
+	}
+	code, err := c.applyAction(e, name, put, components)
 	if err != nil {
 		return nil, err
 	}
@@ -44,19 +53,37 @@ func (c *Controller) PutAction(ctx context.Context, name Name, put PutAction, ov
 		return nil, err
 	}
 	a := e.Doc
-	if code == nil {
-		text, err := c.store.Code(ctx, e.row.CodeID)
-		if err != nil {
-			return nil, stored(err)
-		}
-		code = &text
+	return &a, c.addCode(ctx, &a, e.row.CodeID)
+}
+
+// checkOwnPackage refuses to change an action whose package is not there, or is a
+// binding.
+func (c *Controller) checkOwnPackage(ctx context.Context, action Name) error {
+	if action.Package == "" {
+		return nil
 	}
-	a.Exec.Code = code
-	return &a, nil
+	pkg, err := get[Package](ctx, c, store.Packages, packageOf(action))
+	if err == nil && !pkg.Doc.Binding.isNone() {
+		return errOnBinding
+	}
+	return err
+}
+
+// addCode adds to an action what is stored beside it.
+func (c *Controller) addCode(ctx context.Context, a *Action, id int64) error {
+	if id == 0 || a.Exec.Kind == kindSequence {
+		return nil
+	}
+	code, err := c.store.Code(ctx, id)
+	if err != nil {
+		return stored(err)
+	}
+	a.Exec.Code = &code
+	return nil
 }
 
 // applyAction makes e what put asks for, and returns the new code, if there is any.
-func (c *Controller) applyAction(e *Entity[Action], name Name, put PutAction) (*string, error) {
+func (c *Controller) applyAction(e *Entity[Action], name Name, put PutAction, components []Name) (*string, error) {
 	if err := c.checkParameters(put.Parameters); err != nil {
 		return nil, err
 	}
@@ -75,24 +102,48 @@ func (c *Controller) applyAction(e *Entity[Action], name Name, put PutAction) (*
 	if err := a.apply(name, put.Put); err != nil {
 		return nil, err
 	}
-	if put.Parameters != nil {
-		a.Parameters = put.Parameters
-	}
 	var err error
 	if a.Limits, err = c.cfg.Limits.apply(a.Limits, put.Limits); err != nil {
 		return nil, err
 	}
-	code, err := c.applyExec(a, put.Exec)
+	wasSequence := a.Exec.Kind == kindSequence
+	code, err := c.applyExec(a, put.Exec, components)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.applyParameters(put.Parameters, wasSequence); err != nil {
 		return nil, err
 	}
 	a.annotate()
 	return code, nil
 }
 
-func (c *Controller) applyExec(a *Action, put *PutExec) (*string, error) {
+// applyParameters sets the parameters. A sequence has one, the names of its parts,
+// which no other action inherits.
+func (a *Action) applyParameters(given Parameters, wasSequence bool) error {
+	switch {
+	case a.Exec.Kind == kindSequence:
+		names, err := store.Encode(a.Exec.Components)
+		a.Parameters = Parameters{{Key: "_actions", Value: names}}
+		return err
+	case given != nil:
+		a.Parameters = given
+	case wasSequence:
+		a.Parameters = Parameters{}
+	}
+	return nil
+}
+
+func (c *Controller) applyExec(a *Action, put *PutExec, components []Name) (*string, error) {
 	if put == nil {
 		return nil, nil
+	}
+	if components != nil {
+		a.Exec = Exec{Kind: kindSequence}
+		for _, name := range components {
+			a.Exec.Components = append(a.Exec.Components, "/"+fullName(name))
+		}
+		return new(string), nil // what was there before is let go of
 	}
 	kind, err := c.resolveKind(put.Kind)
 	if err != nil {
@@ -110,39 +161,38 @@ func (c *Controller) applyExec(a *Action, put *PutExec) (*string, error) {
 
 // annotate adds what OpenWhisk adds.
 func (a *Action) annotate() {
+	a.Annotations = a.Annotations.with("exec", json.RawMessage(`"`+a.Exec.Kind+`"`))
+	if a.Exec.Kind == kindSequence {
+		a.Annotations = a.Annotations.without([]string{"binary"})
+		return
+	}
 	binary := "false"
 	if a.Exec.Binary {
 		binary = "true"
 	}
-	a.Annotations = a.Annotations.with("exec", json.RawMessage(`"`+a.Exec.Kind+`"`)).
-		with("binary", json.RawMessage(binary))
+	a.Annotations = a.Annotations.with("binary", json.RawMessage(binary))
 }
 
-// Action returns an action, with its code or without.
-func (c *Controller) Action(ctx context.Context, name Name, withCode bool) (*Action, error) {
-	e, err := get[Action](ctx, c, store.Actions, name)
+// Action returns an action with all its parameters, with its code or without. name
+// may lead through a binding.
+func (c *Controller) Action(ctx context.Context, id Identity, name Name, withCode bool) (*Action, error) {
+	found, err := c.readAction(ctx, id, name)
 	if err != nil {
 		return nil, err
 	}
-	if name.Package != "" {
-		pkg, err := get[Package](ctx, c, store.Packages, Name{Namespace: name.Namespace, Name: name.Package})
-		if err != nil {
-			return nil, err
-		}
-		e.Doc.Parameters = e.Doc.Parameters.over(pkg.Doc.Parameters)
+	a := found.Doc
+	a.Parameters = found.parameters()
+	if !withCode {
+		return &a, nil
 	}
-	if withCode && e.row.CodeID != 0 {
-		code, err := c.store.Code(ctx, e.row.CodeID)
-		if err != nil {
-			return nil, stored(err)
-		}
-		e.Doc.Exec.Code = &code
-	}
-	return &e.Doc, nil
+	return &a, c.addCode(ctx, &a, found.row.CodeID)
 }
 
 // DeleteAction removes an action and returns what it was, without its code.
 func (c *Controller) DeleteAction(ctx context.Context, name Name) (*Action, error) {
+	if err := c.checkOwnPackage(ctx, name); err != nil {
+		return nil, err
+	}
 	e, err := get[Action](ctx, c, store.Actions, name)
 	if err != nil {
 		return nil, err
@@ -159,9 +209,45 @@ type ActionSummary struct {
 	} `json:"exec"`
 }
 
-// Actions lists actions, the last changed first; pkg nil: of all packages.
-func (c *Controller) Actions(ctx context.Context, namespace string, pkg *string, page Page) ([]ActionSummary, error) {
+// Actions lists the actions of all of id's own packages, the last changed first.
+func (c *Controller) Actions(ctx context.Context, id Identity, namespace string, page Page) ([]ActionSummary, error) {
+	if !id.Owns(namespace) {
+		return nil, NotAuthorized(namespace)
+	}
 	return list[ActionSummary](ctx, c, store.Listing{
-		Namespace: namespace, Collection: store.Actions, Package: pkg, Limit: page.Limit, Skip: page.Skip,
+		Namespace: namespace, Collection: store.Actions, Limit: page.Limit, Skip: page.Skip,
 	})
+}
+
+// PackageActions lists the actions of a package, or of a binding's provider.
+func (c *Controller) PackageActions(ctx context.Context, id Identity, pkg Name, page Page) ([]ActionSummary, error) {
+	found, err := c.readPackage(ctx, id, pkg, fullName(pkg))
+	if err != nil {
+		return nil, err
+	}
+	return c.actionsIn(ctx, found, page)
+}
+
+func (c *Controller) actionsIn(ctx context.Context, pkg *boundPackage, page Page) ([]ActionSummary, error) {
+	at := pkg.provider.row.Key
+	return list[ActionSummary](ctx, c, store.Listing{
+		Namespace: at.Namespace, Collection: store.Actions, Package: &at.Name, Limit: page.Limit, Skip: page.Skip,
+	})
+}
+
+// CountActions returns how many actions Actions would list, or PackageActions where
+// pkg is not nil, less skip.
+func (c *Controller) CountActions(ctx context.Context, id Identity, namespace string, pkg *Name, skip int) (int, error) {
+	if pkg == nil {
+		if !id.Owns(namespace) {
+			return 0, NotAuthorized(namespace)
+		}
+		return c.Count(ctx, namespace, store.Actions, nil, skip)
+	}
+	found, err := c.readPackage(ctx, id, *pkg, fullName(*pkg))
+	if err != nil {
+		return 0, err
+	}
+	at := found.provider.row.Key
+	return c.Count(ctx, at.Namespace, store.Actions, &at.Name, skip)
 }

@@ -131,30 +131,19 @@ func sameBut(stored []byte, doc any, fields ...string) (bool, error) {
 // builtinWithin bounds what a builtin may take.
 const builtinWithin = 30 * time.Second
 
-// invokeBuiltin carries an action out at once, and keeps its record.
-func (c *Controller) invokeBuiltin(ctx context.Context, in Invocation, a *bus.Action, args json.RawMessage) (string, *bus.Completed, error) {
-	run := c.builtins[Name{Namespace: a.Namespace, Package: a.Package, Name: a.Name}]
-	if run == nil {
+// invokeBuiltin carries a run out at once, and keeps its record.
+func (c *Controller) invokeBuiltin(ctx context.Context, run *bus.Run, in Invocation) (string, *bus.Completed, error) {
+	a := &run.Action
+	do := c.builtins[Name{Namespace: a.Namespace, Package: a.Package, Name: a.Name}]
+	if do == nil {
 		return "", nil, Refuse(http.StatusNotFound, "The action %s is of a version of the platform that is not running.", a.FullName())
 	}
 	// Who hangs up does not leave half of it done.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), builtinWithin)
 	defer cancel()
 	start := time.Now()
-	status, result := c.carryOut(ctx, run, BuiltinCall{By: in.By, Args: args, Transaction: in.Transaction}, a)
-	end := time.Now()
-	duration := end.Sub(start).Milliseconds()
-	rec := &store.Record{
-		ID: newActivationID(), Cause: in.Cause, Name: a.Name, Path: a.Path(),
-		Namespace: in.By.Namespace, Subject: in.By.Subject, Version: a.Version,
-		Start: start.UnixMilli(), End: end.UnixMilli(), Duration: &duration,
-		Status: status, Result: result,
-		Annotations: []store.Annotation{
-			{Key: "path", Value: a.FullName()[1:]}, {Key: "waitTime", Value: int64(0)}, {Key: "kind", Value: KindBuiltin},
-			{Key: "timeout", Value: false}, {Key: "limits", Value: a.Limits},
-		},
-	}
-	act, err := rec.Encode()
+	status, result := c.carryOut(ctx, do, BuiltinCall{By: in.By, Args: run.Args, Transaction: run.Transaction}, a)
+	act, err := builtinRecord(run, start, status, result).Encode()
 	if err != nil {
 		return "", nil, err
 	}
@@ -162,11 +151,26 @@ func (c *Controller) invokeBuiltin(ctx context.Context, in Invocation, a *bus.Ac
 		return "", nil, err
 	}
 	if in.Wait <= 0 {
-		return rec.ID, nil, nil
+		return run.ActivationID, nil, nil
 	}
-	return rec.ID, &bus.Completed{
-		ActivationID: rec.ID, Status: status, Head: act.Head, Response: act.Response, Result: result, Logs: act.Logs,
+	return run.ActivationID, &bus.Completed{
+		ActivationID: run.ActivationID, Status: status, Head: act.Head, Response: act.Response, Result: result, Logs: act.Logs,
 	}, nil
+}
+
+func builtinRecord(run *bus.Run, start time.Time, status int, result json.RawMessage) *store.Record {
+	a, end := &run.Action, time.Now()
+	duration := end.Sub(start).Milliseconds()
+	return &store.Record{
+		ID: run.ActivationID, Cause: run.Cause, Name: a.Name, Path: a.Path(),
+		Namespace: run.Namespace, Subject: run.Subject, Version: a.Version,
+		Start: start.UnixMilli(), End: end.UnixMilli(), Duration: &duration,
+		Status: status, Result: result,
+		Annotations: []store.Annotation{
+			{Key: "path", Value: a.FullName()[1:]}, {Key: "waitTime", Value: int64(0)}, {Key: "kind", Value: KindBuiltin},
+			{Key: "timeout", Value: false}, {Key: "limits", Value: a.Limits},
+		},
+	}
 }
 
 // carryOut returns what a builtin came to, as a record's status and result.

@@ -33,6 +33,29 @@ func (p Parameters) Get(key string) json.RawMessage {
 	return nil
 }
 
+// isTrue reports whether a value is true, or what OpenWhisk takes for it.
+func (p Parameters) isTrue(key string, otherwise bool) bool {
+	value := p.Get(key)
+	if value == nil {
+		return otherwise
+	}
+	var v any
+	if json.Unmarshal(value, &v) != nil {
+		return true // a number that Go cannot hold is not 0
+	}
+	switch v := v.(type) {
+	case nil:
+		return false
+	case bool:
+		return v
+	case float64:
+		return v != 0
+	case string:
+		return v != ""
+	}
+	return true
+}
+
 // with returns p with key set to value.
 func (p Parameters) with(key string, value json.RawMessage) Parameters {
 	return append(p.without([]string{key}), Parameter{Key: key, Value: value})
@@ -127,6 +150,20 @@ type Exec struct {
 	Code   *string `json:"code,omitempty"` // never in the stored document
 	Main   string  `json:"main,omitempty"`
 	Binary bool    `json:"binary"`
+	// Components are the full names of a sequence's actions, "/namespace/package/name".
+	Components []string `json:"components,omitempty"`
+}
+
+// kindSequence is the kind of an action that consists of others.
+const kindSequence = "sequence"
+
+// MarshalJSON shows of a sequence what it has: it is neither text nor binary.
+func (e Exec) MarshalJSON() ([]byte, error) {
+	if e.Kind == kindSequence {
+		return store.Encode(map[string]any{"kind": e.Kind, "components": e.Components})
+	}
+	type plain Exec
+	return store.Encode(plain(e))
 }
 
 // An Action is something that can be invoked.
@@ -178,11 +215,22 @@ const (
 	RuleInactive = "inactive"
 )
 
-// A Package holds actions, and parameters that they inherit.
+// A Binding names the package that a package stands for; empty: it is none.
+type Binding struct {
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name,omitempty"`
+}
+
+func (b Binding) isNone() bool { return b == Binding{} }
+
+func (b Binding) name() Name { return Name{Namespace: b.Namespace, Name: b.Name} }
+
+// A Package holds actions, and parameters that they inherit. As a binding it
+// stands for another one, with parameters of its own.
 type Package struct {
 	Common
 	Parameters Parameters `json:"parameters"`
-	Binding    struct{}   `json:"binding"`
+	Binding    Binding    `json:"binding"`
 	Actions    []any      `json:"actions,omitempty"` // computed; never in the stored document
 	Feeds      []any      `json:"feeds,omitempty"`
 }

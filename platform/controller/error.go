@@ -36,6 +36,19 @@ func TooLarge(what string, is, limit int64) *Error {
 var (
 	errNotFound   = &Error{http.StatusNotFound, "The requested resource does not exist."}
 	errForbidden  = &Error{http.StatusForbidden, "The supplied authentication is not authorized to access this resource."}
+	errNotAllowed = &Error{http.StatusBadRequest, "Request defines parameters that are not allowed (e.g., reserved properties)."}
+
+	errOnBinding        = &Error{http.StatusBadRequest, "Operation not permitted on package binding."}
+	errBindingToBinding = &Error{http.StatusBadRequest, "Cannot bind to another package binding."}
+	errBindingToNothing = &Error{http.StatusBadRequest, "Binding references a package that does not exist."}
+	errBindingToOther   = &Error{http.StatusConflict, "Cannot bind to a resource that is not a package."}
+	errNoBinding        = &Error{http.StatusConflict, "Resource is a package and cannot be converted into a binding."}
+
+	errSequenceTooLong = &Error{http.StatusBadRequest, "Too many actions in the sequence."}
+	errSequenceEmpty   = &Error{http.StatusBadRequest, "No component specified for the sequence."}
+	errSequenceCyclic  = &Error{http.StatusBadRequest, "Sequence may not refer to itself."}
+	errSequenceMissing = &Error{http.StatusBadRequest, "Sequence component does not exist."}
+
 	errExists     = &Error{http.StatusConflict, "resource already exists"}
 	errConcurrent = &Error{http.StatusConflict, "Concurrent modification to resource detected."}
 	errCollection = &Error{http.StatusConflict, "Resource by this name exists but is not in this collection."}

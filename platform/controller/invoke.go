@@ -34,28 +34,42 @@ type Reader interface {
 // Invoke sends an invocation on its way and returns the activation's id. done is
 // nil unless the end came within in.Wait, and before ctx ended.
 func (c *Controller) Invoke(ctx context.Context, in Invocation) (id string, done *bus.Completed, err error) {
-	accepted := time.Now()
-	a, err := c.resolveAction(ctx, in.Action)
+	a, err := c.resolve(ctx, in.By, in.Action)
 	if err != nil {
 		return "", nil, err
 	}
-	args, err := merge(a.defaults, in.Args)
-	if err != nil {
+	if err := a.checkFinal(in.Args); err != nil {
 		return "", nil, err
 	}
-	if a.action.Kind == KindBuiltin {
-		return c.invokeBuiltin(ctx, in, &a.action, args)
+	return c.InvokeResolved(ctx, a, in)
+}
+
+// checkFinal refuses arguments that set what must not be set.
+func (a *ResolvedAction) checkFinal(args json.RawMessage) error {
+	if len(a.final) == 0 || args[0] != '{' {
+		return nil
 	}
-	run := &bus.Run{
-		ActivationID: newActivationID(), Transaction: in.Transaction,
-		Namespace: in.By.Namespace, Subject: in.By.Subject, Cause: in.Cause,
-		Action: a.action, Args: args, Accepted: accepted.UnixMicro(),
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(args, &given); err != nil {
+		return Malformed("%v", err)
 	}
-	if a.providesKey {
-		limit := time.Duration(a.action.Limits.Timeout) * time.Millisecond
-		if run.APIKey, err = c.keyFor(in.By, limit); err != nil {
-			return "", nil, err
+	for key := range given {
+		if a.IsFinal(key) {
+			return errNotAllowed
 		}
+	}
+	return nil
+}
+
+// InvokeResolved is Invoke for an action that was resolved before. Whoever did that
+// has decided that in.By may, and that in.Args may be; in.Action is not looked at.
+func (c *Controller) InvokeResolved(ctx context.Context, a *ResolvedAction, in Invocation) (id string, done *bus.Completed, err error) {
+	run, err := c.newRun(a, in)
+	if err != nil {
+		return "", nil, err
+	}
+	if run.Action.Kind == KindBuiltin {
+		return c.invokeBuiltin(ctx, run, in)
 	}
 	if in.Wait <= 0 {
 		return run.ActivationID, nil, c.publish(ctx, run)
@@ -71,6 +85,23 @@ func (c *Controller) Invoke(ctx context.Context, in Invocation) (id string, done
 		return "", nil, err
 	}
 	return run.ActivationID, await(ctx, end, in), nil
+}
+
+// newRun is the run of an action that is no composition.
+func (c *Controller) newRun(a *ResolvedAction, in Invocation) (*bus.Run, error) {
+	args, err := merge(a.defaults, in.Args)
+	if err != nil {
+		return nil, err
+	}
+	run := &bus.Run{
+		ActivationID: newActivationID(), Transaction: in.Transaction,
+		Namespace: in.By.Namespace, Subject: in.By.Subject, Cause: in.Cause,
+		Action: a.action, Args: args, Accepted: time.Now().UnixMicro(),
+	}
+	if a.providesKey {
+		run.APIKey, err = c.keyFor(in.By, time.Duration(a.action.Limits.Timeout)*time.Millisecond)
+	}
+	return run, err
 }
 
 // await waits for the end for as long as the caller wants to.

@@ -30,7 +30,7 @@ func (c *Controller) resolveKind(name string) (string, error) {
 	switch name {
 	case "":
 		return "", Malformed("'kind' must be a string defined in 'exec'")
-	case "sequence", "blackbox":
+	case "blackbox":
 		return "", Malformed("actions of kind '%s' are not supported yet", name)
 	}
 	return "", Malformed("kind '%s' not in Set(%s)", name, strings.Join(c.kindNames(), ", "))

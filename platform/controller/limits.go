@@ -13,6 +13,7 @@ type Limits struct {
 	Concurrency Range
 	Code        int64 // bytes of an action's code, as it is sent
 	Payload     int64 // bytes of an invocation's or an entity's parameters
+	Sequence    int   // actions of a sequence, and components of a conductor's composition
 }
 
 // DefaultLimits are OpenWhisk's.
@@ -24,6 +25,7 @@ func DefaultLimits() Limits {
 		Concurrency: Range{1, 1, 1},
 		Code:        48 << 20,
 		Payload:     1 << 20,
+		Sequence:    50,
 	}
 }
 

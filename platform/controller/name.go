@@ -28,13 +28,10 @@ func checkName(part string) error {
 }
 
 // Name checks the parts of a path, [package,] name, and returns the name that
-// they mean to id.
+// they mean to id. It says nothing about who may.
 func (id Identity) Name(namespace string, parts ...string) (Name, error) {
-	namespace, err := id.Resolve(namespace)
-	if err != nil {
-		return Name{}, err
-	}
-	for _, part := range parts {
+	namespace = id.Expand(namespace)
+	for _, part := range append([]string{namespace}, parts...) {
 		if err := checkName(part); err != nil {
 			return Name{}, err
 		}
@@ -48,17 +45,42 @@ func (id Identity) Name(namespace string, parts ...string) (Name, error) {
 	return Name{}, errNotFound
 }
 
-// reference reads a name as rules write it: "/_/pkg/name", "/ns/name" or "name".
+// errNameTooShort is OpenWhisk's word for a name without a namespace.
+var errNameTooShort = Malformed("The fully qualified name of the entity must contain at least the namespace and the name of the entity.")
+
+// reference reads a name as rules and conductors write it: "/_/pkg/name",
+// "/ns/name", "pkg/name" or "name"; of three parts the first is the namespace in
+// any case. It says nothing about who may.
 func (id Identity) reference(text string) (Name, error) {
-	parts := strings.Split(strings.TrimPrefix(text, "/"), "/")
+	parts := segments(text)
 	if !strings.HasPrefix(text, "/") && len(parts) < 3 {
 		parts = append([]string{"_"}, parts...)
 	}
+	return id.full(parts)
+}
+
+// component reads a name as sequences write it: it always begins with the namespace.
+func (id Identity) component(text string) (Name, error) { return id.full(segments(text)) }
+
+func (id Identity) full(parts []string) (Name, error) {
 	if len(parts) < 2 || len(parts) > 3 {
-		return Name{}, Malformed("The fully qualified name of the entity must contain at least the namespace and the name of the entity.")
+		return Name{}, errNameTooShort
 	}
 	return id.Name(parts[0], parts[1:]...)
 }
+
+// segments are the parts of a path; one slash is as good as two.
+func segments(path string) (list []string) {
+	for part := range strings.SplitSeq(path, "/") {
+		if part != "" {
+			list = append(list, part)
+		}
+	}
+	return list
+}
+
+// parseName reads a name that was stored in full.
+func parseName(text string) (Name, error) { return Identity{}.component(text) }
 
 // pathOf returns "namespace" or "namespace/package".
 func pathOf(n Name) string {

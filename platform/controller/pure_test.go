@@ -49,7 +49,7 @@ func TestNames(t *testing.T) {
 	id := Identity{Namespace: "guest"}
 	for text, want := range map[string]string{
 		"a": "guest/a", "/_/a": "guest/a", "/guest/p/a": "guest/p/a", "p/a": "guest/p/a",
-		"/other/a": "", "/_/a/b/c": "", "/_/": "", "a b.c@d-e&f": "guest/a b.c@d-e&f", "-a": "", "a ": "", "a\n": "",
+		"/other/a": "other/a", "other/p/a": "other/p/a", "//_//a": "guest/a", "/a": "", "/_/a/b/c": "", "/_/": "", "a b.c@d-e&f": "guest/a b.c@d-e&f", "-a": "", "a ": "", "a\n": "",
 	} {
 		n, err := id.reference(text)
 		if (err != nil) != (want == "") || err == nil && fullName(n) != want {

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/whiskaway/whiskaway/platform/store"
@@ -45,6 +46,9 @@ func (c *Controller) connect(ctx context.Context, id Identity, r *Rule, put PutR
 		if err != nil {
 			return err
 		}
+		if !id.Owns(name.Namespace) {
+			return NotAuthorized(fullName(name))
+		}
 		r.Trigger = refTo(name)
 	}
 	if put.Action != "" {
@@ -57,7 +61,11 @@ func (c *Controller) connect(ctx context.Context, id Identity, r *Rule, put PutR
 	if _, err := get[Common](ctx, c, store.Triggers, r.Trigger.name()); err != nil {
 		return Refuse(http.StatusBadRequest, "trigger %s: %v", fullName(r.Trigger.name()), err)
 	}
-	if _, err := get[Common](ctx, c, store.Actions, r.Action.name()); err != nil {
+	if _, err := c.readAction(ctx, id, r.Action.name()); err != nil {
+		var refused *Error
+		if errors.As(err, &refused) && refused.Status == http.StatusForbidden {
+			return err
+		}
 		return Refuse(http.StatusBadRequest, "action %s: %v", fullName(r.Action.name()), err)
 	}
 	return nil

@@ -28,6 +28,12 @@ func record(run *bus.Run, e *execution, received time.Time) *store.Record {
 			{Key: "limits", Value: limits(run.Action.Limits)},
 		},
 	}
+	if run.Action.Binding != "" {
+		r.Annotations = append(r.Annotations, store.Annotation{Key: "binding", Value: run.Action.Binding})
+	}
+	if run.CausedBy != "" {
+		r.Annotations = append(r.Annotations, store.Annotation{Key: "causedBy", Value: run.CausedBy})
+	}
 	if e.cold {
 		r.Annotations = append(r.Annotations, store.Annotation{Key: "initTime", Value: e.init.Milliseconds()})
 	}

@@ -82,7 +82,7 @@ func logBytes(run *bus.Run) int { return run.Action.Limits.Logs << 20 }
 func (v *Invoker) container(ctx context.Context, run *bus.Run, fresh bool) (*container, bool, error) {
 	until := time.UnixMicro(run.Accepted).Add(v.cfg.WaitLimit)
 	w := want{
-		key:    key{run.Namespace, run.Action.FullName(), run.Action.Revision},
+		key:    key{run.Namespace, run.Action.FullName() + run.Action.Variant, run.Action.Revision},
 		memory: run.Action.Limits.Memory,
 		fresh:  fresh,
 	}

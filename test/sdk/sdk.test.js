@@ -4,8 +4,7 @@
 const test = require('node:test')
 const assert = require('node:assert')
 const openwhisk = require('openwhisk')
-
-const ow = openwhisk({ apihost: process.env.APIHOST, api_key: process.env.AUTH })
+const { ow, until } = require('./client')
 
 for (const [where, suffix] of [['local', ''], ['outside', '@local']]) {
   test(`a Python action, ${where}`, async () => {
@@ -79,17 +78,5 @@ test('a trigger with a rule fires an action', async () => {
   assert.equal((await ow.rules.get({ name: 'ring' })).status, 'inactive')
   await ow.rules.delete({ name: 'ring' })
   await ow.triggers.delete({ name: 'bell' })
-  assert.deepEqual(await ow.rules.list(), [])
+  assert.ok(!(await ow.rules.list()).some(r => r.name === 'ring'))
 })
-
-test('namespaces', async () => {
-  assert.deepEqual(await ow.namespaces.list(), ['guest'])
-})
-
-// until tries again while the record is not written yet.
-async function until (ask) {
-  for (const end = Date.now() + 60000; ;) {
-    try { return await ask() } catch (e) { if (Date.now() > end) throw e }
-    await new Promise(resolve => setTimeout(resolve, 20))
-  }
-}
