@@ -95,6 +95,16 @@ CREATE INDEX activations_by_start ON activations (namespace, start, seq);
 CREATE INDEX activations_by_name ON activations (namespace, name, start, seq);
 CREATE INDEX activations_by_path ON activations (namespace, path, start, seq) WHERE path <> name;`,
 	},
+	{
+		sqlite: `
+CREATE TABLE alarms (
+	namespace TEXT NOT NULL, trigger_name TEXT NOT NULL, doc BLOB NOT NULL, PRIMARY KEY (namespace, trigger_name)
+) STRICT;`,
+		postgres: `
+CREATE TABLE alarms (
+	namespace TEXT NOT NULL, trigger_name TEXT NOT NULL, doc BYTEA NOT NULL, PRIMARY KEY (namespace, trigger_name)
+);`,
+	},
 }
 
 func (s *Database) migrate(ctx context.Context) error {

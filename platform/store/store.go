@@ -125,6 +125,13 @@ type Store interface {
 	// CountActivations returns how many there are, all of f but Limit and Skip considered.
 	CountActivations(ctx context.Context, f Filter) (int, error)
 
+	// PutAlarm writes a, in place of an earlier one of its trigger.
+	PutAlarm(ctx context.Context, a Alarm) error
+	// DeleteAlarm removes an alarm, if it is there.
+	DeleteAlarm(ctx context.Context, namespace, trigger string) error
+	// Alarms returns all alarms.
+	Alarms(ctx context.Context) ([]Alarm, error)
+
 	// Close writes what is pending and ends the store.
 	Close() error
 }

@@ -1,0 +1,39 @@
+package store
+
+import (
+	"reflect"
+	"testing"
+)
+
+func TestAlarmsAreKept(t *testing.T) {
+	onEach(t, func(t *testing.T, at place) {
+		s, ctx := at.open(t), t.Context()
+		one := Alarm{"a", "tick", []byte(`{"cron":"* * * * *"}`)}
+		other := Alarm{"b", "tick", []byte("{\"payload\":\"\x00\xff\"}")}
+		changed := Alarm{"a", "tick", []byte(`{"minutes":1}`)}
+		for _, a := range []Alarm{other, one, changed} {
+			if err := s.PutAlarm(ctx, a); err != nil {
+				t.Fatal(err)
+			}
+		}
+		expectAlarms(t, s, changed, other)
+		if err := s.DeleteAlarm(ctx, "a", "tick"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.DeleteAlarm(ctx, "a", "never"); err != nil {
+			t.Errorf("removing what is not there: %v", err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		expectAlarms(t, at.open(t), other)
+	})
+}
+
+func expectAlarms(t *testing.T, s *Database, want ...Alarm) {
+	t.Helper()
+	got, err := s.Alarms(t.Context())
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("alarms: %q, %v, want %q", got, err, want)
+	}
+}
