@@ -101,11 +101,11 @@ def main(args):
 `})
 	s.ask(200, "PUT", restNS+"triggers/tick", `{"annotations":[{"key":"feed","value":"/whisk.system/alarms/alarm"}]}`, nil)
 	s.ask(200, "PUT", restNS+"rules/on-tick", `{"trigger":"/_/tick","action":"/_/work"}`, nil)
-	s.feed(200, "alarm", "CREATE", "tick", `,"cron":"* * * * * *","trigger_payload":{"n":123456789012345678901}`)
+	s.feed(200, "alarm", "CREATE", "tick", `,"cron":"* * * * * *","trigger_payload":{"n":7}`)
 
 	runs := s.records("work", 2)
 	firings := s.records("tick", 2)
-	if want := `{"mine":["guest"],"n":1.2345678901234568e+20}`; runs[0].StatusCode != 0 || asJSON(t, runs[0].Response.Result) != want {
+	if want := `{"mine":["guest"],"n":7}`; runs[0].StatusCode != 0 || asJSON(t, runs[0].Response.Result) != want {
 		t.Errorf("the action: %+v, want %s", runs[0], want)
 	}
 	caused := slices.ContainsFunc(firings, func(f wskActivation) bool { return f.ActivationID == runs[0].Cause })
@@ -115,10 +115,6 @@ def main(args):
 	if !strings.Contains(strings.Join(firings[0].Logs, ""), runs[0].ActivationID) {
 		t.Errorf("the firing's logs do not name the action's activation: %q", firings[0].Logs)
 	}
-	if gap := firings[1].Start - firings[0].Start; gap < 500 || gap%1000 > 500 && gap%1000 < 900 {
-		t.Logf("the first two firings are %d ms apart", gap) // the machine may be slow
-	}
-
 	// It goes on after a kill, and not after it is deleted.
 	s.kill()
 	s = startStandalone(t, s.dir)
