@@ -64,6 +64,9 @@ func (a *ResolvedAction) checkFinal(args json.RawMessage) error {
 // InvokeResolved is Invoke for an action that was resolved before. Whoever did that
 // has decided that in.By may, and that in.Args may be; in.Action is not looked at.
 func (c *Controller) InvokeResolved(ctx context.Context, a *ResolvedAction, in Invocation) (id string, done *bus.Completed, err error) {
+	if a.isComposition() {
+		return c.compose(ctx, a, in)
+	}
 	run, err := newRun(a, in)
 	if err != nil {
 		return "", nil, err
