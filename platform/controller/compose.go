@@ -22,7 +22,8 @@ type composition struct {
 	id       string
 	cause    string
 	topmost  bool
-	depth    int // of the compositions around it
+	depth    int  // of the compositions around it
+	left     *int // how many activations all of the topmost composition may still cause
 	accepted time.Time
 	start    time.Time
 
@@ -66,9 +67,9 @@ func (c *Controller) compose(ctx context.Context, a *ResolvedAction, in Invocati
 	if err := c.checkParts(ctx, in.By, a); err != nil {
 		return "", nil, err
 	}
-	now := time.Now()
+	now, left := time.Now(), maxActivations
 	s := &composition{
-		c: c, action: a, by: in.By, id: newActivationID(), cause: in.Cause, topmost: true,
+		c: c, action: a, by: in.By, id: newActivationID(), cause: in.Cause, topmost: true, left: &left,
 		accepted: now, start: now, transaction: in.Transaction, reader: in.Reader,
 	}
 	if in.Reader != nil {
@@ -123,7 +124,7 @@ func (s *composition) run(ctx context.Context, args json.RawMessage) *bus.Comple
 func (s *composition) inner(a *ResolvedAction) *composition {
 	now := time.Now()
 	return &composition{
-		c: s.c, action: a, by: s.by, id: newActivationID(), cause: s.id, depth: s.depth + 1,
+		c: s.c, action: a, by: s.by, id: newActivationID(), cause: s.id, depth: s.depth + 1, left: s.left,
 		accepted: now, start: now, transaction: s.transaction,
 	}
 }
@@ -143,6 +144,12 @@ func (s *composition) add(e ended) {
 	s.log.memory = max(s.log.memory, e.memory)
 }
 
+// maxActivations bounds how many activations one invocation may cause: conductors and
+// sequences that invoke each other come to no end otherwise, since each begins to count anew.
+const maxActivations = 10_000
+
+var errEndless = errors.New("the composition causes too many activations")
+
 // A lost is the error of a part whose end did not come in time.
 type lost struct{ id string }
 
@@ -151,6 +158,9 @@ func (l lost) Error() string { return "the end of activation " + l.id + " did no
 // invoke runs an action that is no composition, or a conductor for one step, and
 // waits for its end.
 func (s *composition) invoke(ctx context.Context, a *ResolvedAction, args json.RawMessage, reader Reader) (ended, error) {
+	if *s.left--; *s.left < 0 {
+		return ended{}, errEndless
+	}
 	run, err := newRun(a, Invocation{By: s.by, Args: args, Transaction: s.transaction, Cause: s.id})
 	if err != nil {
 		return ended{}, err

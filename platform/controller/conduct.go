@@ -89,6 +89,8 @@ func (s *composition) broken(err error, failed, timedOut string) outcome {
 	case errors.As(err, &late):
 		s.log.parts = append(s.log.parts, late.id)
 		return failure(store.StatusWhiskError, fmt.Sprintf(timedOut, late.id))
+	case errors.Is(err, errEndless):
+		return failure(store.StatusApplicationError, msgCompositionTooLong)
 	case errors.Is(err, errStopping):
 		return failure(store.StatusWhiskError, failed+" The platform was stopped before it ended.")
 	case errors.As(err, &refused):
