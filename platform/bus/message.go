@@ -1,6 +1,9 @@
 package bus
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // A Run asks an invoker to run an action once. It says all that an invoker
 // needs but the code, which it fetches by CodeID when it starts a container.
@@ -51,6 +54,15 @@ func (a *Action) Path() string {
 		return a.Name
 	}
 	return a.Package + "/" + a.Name
+}
+
+// ListPath is Path as lists of activations know it: with the name of the binding that
+// the action was asked for through, if there is one.
+func (a *Action) ListPath() string {
+	if _, pkg, bound := strings.Cut(a.Binding, "/"); bound {
+		return pkg + "/" + a.Name
+	}
+	return a.Path()
 }
 
 // FullName returns "/namespace/package/name".

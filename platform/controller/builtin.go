@@ -132,29 +132,28 @@ func sameBut(stored []byte, doc any, fields ...string) (bool, error) {
 const builtinWithin = 30 * time.Second
 
 // invokeBuiltin carries a run out at once, and keeps its record.
-func (c *Controller) invokeBuiltin(ctx context.Context, run *bus.Run, in Invocation) (string, *bus.Completed, error) {
+func (c *Controller) invokeBuiltin(ctx context.Context, run *bus.Run, by Identity) (*bus.Completed, error) {
 	a := &run.Action
 	do := c.builtins[Name{Namespace: a.Namespace, Package: a.Package, Name: a.Name}]
 	if do == nil {
-		return "", nil, Refuse(http.StatusNotFound, "The action %s is of a version of the platform that is not running.", a.FullName())
+		return nil, Refuse(http.StatusNotFound, "The action %s is of a version of the platform that is not running.", a.FullName())
 	}
 	// Who hangs up does not leave half of it done.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), builtinWithin)
 	defer cancel()
 	start := time.Now()
-	status, result := c.carryOut(ctx, do, BuiltinCall{By: in.By, Args: run.Args, Transaction: run.Transaction}, a)
-	act, err := builtinRecord(run, start, status, result).Encode()
+	status, result := c.carryOut(ctx, do, BuiltinCall{By: by, Args: run.Args, Transaction: run.Transaction}, a)
+	rec := builtinRecord(run, start, status, result)
+	act, err := rec.Encode()
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	if err := c.store.PutActivation(ctx, act); err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	if in.Wait <= 0 {
-		return run.ActivationID, nil, nil
-	}
-	return run.ActivationID, &bus.Completed{
-		ActivationID: run.ActivationID, Status: status, Head: act.Head, Response: act.Response, Result: result, Logs: act.Logs,
+	return &bus.Completed{
+		ActivationID: run.ActivationID, Status: status, Duration: *rec.Duration,
+		Head: act.Head, Response: act.Response, Result: result, Logs: act.Logs,
 	}, nil
 }
 

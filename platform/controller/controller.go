@@ -31,9 +31,14 @@ type Controller struct {
 	runs     bus.Topic[*bus.Run]
 	subjects subjects
 	resolved resolvedActions
-	waiters  waiters
 	builtins map[Name]Builtin // complete before the first request
 	runKeys  runKeys
+	waiters  waiters // for the ends of runs
+	callers  waiters // for the ends of compositions
+
+	composing    context.Context // ends with the compositions
+	abort        context.CancelFunc
+	compositions compositions
 
 	replies bus.Subscription[*bus.Completed]
 	stop    context.CancelFunc
@@ -52,7 +57,11 @@ func New(cfg Config, st store.Store, runs bus.Topic[*bus.Run], completed bus.Top
 		subjects: subjects{store: st},
 		waiters:  waiters{byID: map[string]chan *bus.Completed{}},
 		builtins: map[Name]Builtin{}, runKeys: runKeys{cfg.RunKeySecret},
+		callers: waiters{byID: map[string]chan *bus.Completed{}},
+
+		compositions: compositions{max: maxCompositions},
 	}
+	c.composing, c.abort = context.WithCancel(context.Background())
 	c.tasks.Go(func() { c.hear(ctx) })
 	return c, nil
 }
@@ -63,8 +72,8 @@ func (c *Controller) Limits() Limits { return c.cfg.Limits }
 // Kinds returns the kinds that actions may have.
 func (c *Controller) Kinds() []Kind { return c.cfg.Kinds }
 
-// Close hears of no more ends but those in unheard. Who still waits then learns
-// only the activation's id.
+// Close hears of no more ends but those in unheard. Compositions that wait for others
+// end, and their records say why. Who still waits then learns only the activation's id.
 func (c *Controller) Close(unheard []bus.Message[*bus.Completed]) error {
 	c.stop()
 	c.tasks.Wait()
@@ -72,6 +81,8 @@ func (c *Controller) Close(unheard []bus.Message[*bus.Completed]) error {
 		c.waiters.tell(m.Body)
 	}
 	c.waiters.dismiss()
+	c.compositions.close(c.abort)
+	c.callers.dismiss()
 	return c.replies.Close()
 }
 
@@ -90,16 +101,21 @@ func (c *Controller) hear(ctx context.Context) {
 	}
 }
 
-// waiters are the blocking calls in flight.
+// waiters are those who wait for the ends of activations.
 type waiters struct {
-	mu   sync.Mutex
-	byID map[string]chan *bus.Completed
+	mu     sync.Mutex
+	byID   map[string]chan *bus.Completed
+	closed bool
 }
 
 func (w *waiters) add(id string) <-chan *bus.Completed {
 	ch := make(chan *bus.Completed, 1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.closed {
+		close(ch)
+		return ch
+	}
 	w.byID[id] = ch
 	return ch
 }
@@ -120,10 +136,11 @@ func (w *waiters) tell(done *bus.Completed) {
 	}
 }
 
-// dismiss ends all waits.
+// dismiss ends all waits, and those to come.
 func (w *waiters) dismiss() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.closed = true
 	for id, ch := range w.byID {
 		close(ch)
 		delete(w.byID, id)

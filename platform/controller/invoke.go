@@ -64,12 +64,18 @@ func (a *ResolvedAction) checkFinal(args json.RawMessage) error {
 // InvokeResolved is Invoke for an action that was resolved before. Whoever did that
 // has decided that in.By may, and that in.Args may be; in.Action is not looked at.
 func (c *Controller) InvokeResolved(ctx context.Context, a *ResolvedAction, in Invocation) (id string, done *bus.Completed, err error) {
+	if a.isComposition() {
+		return c.compose(ctx, a, in)
+	}
 	run, err := c.newRun(a, in)
 	if err != nil {
 		return "", nil, err
 	}
 	if run.Action.Kind == KindBuiltin {
-		return c.invokeBuiltin(ctx, run, in)
+		if done, err = c.invokeBuiltin(ctx, run, in.By); err != nil || in.Wait <= 0 {
+			done = nil
+		}
+		return run.ActivationID, done, err
 	}
 	if in.Wait <= 0 {
 		return run.ActivationID, nil, c.publish(ctx, run)
