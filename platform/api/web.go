@@ -117,7 +117,7 @@ func (a *API) callWeb(q *request, call webCall) error {
 	if q.Method != http.MethodOptions && !action.Admits(q.by.Namespace != "", secret) {
 		return errUnauthorized
 	}
-	args, err := q.webArgs(action, call, a.controller.Limits().Payload)
+	args, err := q.webArgs(call, action.IsRaw(), action.IsFinal, a.controller.Limits().Payload)
 	if err != nil {
 		return err
 	}

@@ -33,23 +33,24 @@ func isReserved(name string) bool {
 	return false
 }
 
-// webArgs returns the arguments that a request means to a web action: body before path
-// parameters before query, and the __ow_ ones. A JSON body's bytes are not touched.
-func (q *request) webArgs(action *controller.WebAction, call webCall, limit int64) ([]byte, error) {
+// webArgs returns the arguments that a request means to a web action: path parameters before
+// body before query, and the __ow_ ones. A JSON body's bytes are not touched. raw says that
+// the action wants query and body as they are, isFinal which names no request may set.
+func (q *request) webArgs(call webCall, raw bool, isFinal func(name string) bool, limit int64) ([]byte, error) {
 	body, err := q.bytes(limit)
 	if err != nil {
 		return nil, err
 	}
 	args := arguments{given: map[string]bool{}}
 	kind := parseMedia(q.Header.Get("Content-Type"))
-	if action.IsRaw() {
+	if raw {
 		args.add(owQuery, q.URL.RawQuery)
 		args.add(owBody, bodyText(kind, body))
 	} else if err := q.namedArgs(&args, call, kind, body); err != nil {
 		return nil, err
 	}
 	for name := range args.given {
-		if isReserved(name) || action.IsFinal(name) {
+		if isReserved(name) || isFinal(name) {
 			return nil, errReserved
 		}
 	}
@@ -62,13 +63,11 @@ func (q *request) webArgs(action *controller.WebAction, call webCall, limit int6
 	return args.close()
 }
 
-// namedArgs adds body, path parameters and query by their names.
+// namedArgs adds path parameters, body and query by their names.
 func (q *request) namedArgs(args *arguments, call webCall, kind media, body []byte) error {
+	args.giveAll(call.captured)
 	if err := args.body(kind, body); err != nil {
 		return err
-	}
-	for _, p := range call.captured {
-		args.give(p)
 	}
 	query, err := parseForm(q.URL.RawQuery)
 	if err != nil {
@@ -151,7 +150,7 @@ func (a *arguments) body(kind media, body []byte) error {
 	return nil
 }
 
-// json adds the members of an object, and anything else as __ow_body.
+// json adds the members of an object that are not given yet, and anything else as __ow_body.
 func (a *arguments) json(body []byte) error {
 	if !utf8.Valid(body) {
 		return controller.Malformed("the body is not UTF-8")
@@ -170,8 +169,16 @@ func (a *arguments) json(body []byte) error {
 	if err := json.Unmarshal(body, &members); err != nil {
 		return controller.Malformed("%v", err)
 	}
+	clash := false
 	for name := range members {
+		if a.given[name] {
+			clash = true
+			delete(members, name)
+		}
 		a.given[name] = true
+	}
+	if clash {
+		body, a.err = store.Encode(members)
 	}
 	if len(members) > 0 {
 		a.text = append(append(a.text, ','), body[1:len(body)-1]...)
