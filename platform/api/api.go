@@ -51,8 +51,12 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := &request{Request: r, w: w, transaction: transactionID(r), query: r.URL.Query()}
 	h := w.Header()
 	h.Set(headerTransaction, q.transaction)
-	if strings.HasPrefix(r.URL.EscapedPath(), webPrefix) {
+	switch path := r.URL.EscapedPath(); {
+	case strings.HasPrefix(path, webPrefix):
 		a.serveWeb(q)
+		return
+	case isGatewayPath(path):
+		a.serveGateway(q)
 		return
 	}
 	h.Set("Access-Control-Allow-Origin", "*")

@@ -18,9 +18,6 @@ const webPrefix = prefix + "/web/"
 // webMethods are those that web actions and API routes may have, as OpenWhisk tells them.
 var webMethods = []string{"OPTIONS", "GET", "DELETE", "POST", "PUT", "HEAD", "PATCH"}
 
-// headerAuth carries what the annotation require-whisk-auth asks for.
-const headerAuth = "X-Require-Whisk-Auth"
-
 // The words of OpenWhisk for what may be wrong with a call of a web action.
 var (
 	errUnauthorized = controller.Refuse(http.StatusUnauthorized, "Authentication is possible but has failed or not yet been provided.")
@@ -35,13 +32,18 @@ type webCall struct {
 	extension string // "http", "json", "html", "svg", "text"
 	path      string // what follows the action in the URL, as it was sent
 	captured  []pair // a route's path parameters
-	secret    string // what a route sends as the header headerAuth, if it sends one
+	secret    string // what a route sends as the header controller.HeaderWebAuth, if anything
+	closed    bool   // pages of other origins are not told that they may call
 }
 
 // serveWeb answers a call of a web action by its URL. No key is needed.
 func (a *API) serveWeb(q *request) {
 	call, err := parseWebPath(strings.TrimPrefix(q.URL.EscapedPath(), webPrefix))
-	if err == nil {
+	switch {
+	case err != nil:
+	case call.name.Namespace == systemNamespace && call.name.Package == apiPackage:
+		err = a.manageAPIs(q, call.name.Name)
+	default:
 		err = a.callWeb(q, call)
 	}
 	a.endWeb(q, err)
@@ -103,13 +105,15 @@ func (a *API) callWeb(q *request, call webCall) error {
 		return err
 	}
 	if !action.HasOptions() {
-		allowOrigins(q, webMethods)
+		if !call.closed {
+			allowOrigins(q, webMethods)
+		}
 		if q.Method == http.MethodOptions {
 			writeWeb(q.w, &webAnswer{status: http.StatusOK})
 			return nil
 		}
 	}
-	secret := q.Header.Get(headerAuth)
+	secret := q.Header.Get(controller.HeaderWebAuth)
 	if call.secret != "" {
 		secret = call.secret
 	}

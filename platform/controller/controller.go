@@ -28,6 +28,7 @@ type Controller struct {
 	runs     bus.Topic[*bus.Run]
 	subjects subjects
 	resolved resolvedActions
+	routes   routeTables
 	waiters  waiters
 
 	replies bus.Subscription[*bus.Completed]

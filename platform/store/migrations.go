@@ -95,6 +95,19 @@ CREATE INDEX activations_by_start ON activations (namespace, start, seq);
 CREATE INDEX activations_by_name ON activations (namespace, name, start, seq);
 CREATE INDEX activations_by_path ON activations (namespace, path, start, seq) WHERE path <> name;`,
 	},
+	// The routes that namespaces offer.
+	{
+		sqlite: `
+CREATE TABLE apis (
+	namespace TEXT NOT NULL, base_path TEXT NOT NULL, revision INTEGER NOT NULL, doc BLOB NOT NULL,
+	PRIMARY KEY (namespace, base_path)
+) STRICT;`,
+		postgres: `
+CREATE TABLE apis (
+	namespace TEXT NOT NULL, base_path TEXT NOT NULL, revision BIGINT NOT NULL, doc BYTEA NOT NULL,
+	PRIMARY KEY (namespace, base_path)
+);`,
+	},
 }
 
 func (s *Database) migrate(ctx context.Context) error {
