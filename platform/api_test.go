@@ -18,7 +18,7 @@ func TestAlwaysTrue9NothingWithoutTheKey(t *testing.T) {
 	h := open(t, t.TempDir(), nil)
 	h.action("a", "x", "")
 	for _, auth := range [][2]string{{}, {h.auth[0], "wrong"}, {"wrong", h.auth[1]}, {h.auth[0], ""}} {
-		for _, path := range []string{ns + "actions", ns + "actions/a", "/api/v1/namespaces", "/api/v1/web/guest/default/a", "/nowhere"} {
+		for _, path := range []string{ns + "actions", ns + "actions/a", "/api/v1/namespaces", "/nowhere"} {
 			r := h.request("GET", path, "")
 			want := "The supplied authentication is invalid"
 			if auth == [2]string{} {
@@ -103,7 +103,7 @@ func TestHeadersAndErrors(t *testing.T) {
 		{400, "GET", ns + "activations?skip=x", "", "The query parameter 'skip' was malformed:\nThe value 'x' is not an integer for activations."},
 		{400, "GET", ns + "activations/123", "", "Activation id length is 3 but must be 32."},
 		{400, "GET", ns + "activations?count=true&docs=true", "", "The parameter 'docs' is not permitted with 'count'."},
-		{400, "GET", "/api/v1/web/guest/default/a", "", "Web actions are not supported yet."},
+		{404, "GET", "/api/v1/web/guest/default/a", "", "The requested resource does not exist."},
 	} {
 		got := h.want(c.status, c.method, c.path, c.body)
 		if got["error"] != c.want || got["code"] == "" {

@@ -30,7 +30,7 @@ import asyncio, os, time, uuid
 worker = uuid.uuid4().hex
 def main(args):
     return items(**args) if "dir" in args else {"worker": worker}
-` + def + ` items(dir, last=None, step=False, size=0):
+` + def + ` items(dir, last=None, step=False, size=0, **_):
     n = 0
     try:
         while n != last:

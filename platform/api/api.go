@@ -16,6 +16,12 @@ import (
 // prefix is where the API lies.
 const prefix = "/api/v1"
 
+const (
+	headerTransaction = "X-Request-Id"
+	// allowedHeaders are those that pages of other origins may send.
+	allowedHeaders = "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent"
+)
+
 // API is the handler.
 type API struct {
 	controller *controller.Controller
@@ -44,10 +50,18 @@ type request struct {
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := &request{Request: r, w: w, transaction: transactionID(r), query: r.URL.Query()}
 	h := w.Header()
+	h.Set(headerTransaction, q.transaction)
+	switch path := r.URL.EscapedPath(); {
+	case strings.HasPrefix(path, webPrefix):
+		a.serveWeb(q)
+		return
+	case isGatewayPath(path):
+		a.serveGateway(q)
+		return
+	}
 	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Allow-Headers", "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent")
+	h.Set("Access-Control-Allow-Headers", allowedHeaders)
 	h.Set("Access-Control-Allow-Methods", "GET, DELETE, POST, PUT, HEAD")
-	h.Set("X-Request-ID", q.transaction)
 	rep, err := a.route(q)
 	if err != nil {
 		rep = a.refusal(q, err)
@@ -76,7 +90,7 @@ func (a *API) refusal(q *request, err error) reply {
 var transactions = regexp.MustCompile(`\A[\w.:-]{1,128}\z`)
 
 func transactionID(r *http.Request) string {
-	if id := r.Header.Get("X-Request-ID"); transactions.MatchString(id) {
+	if id := r.Header.Get(headerTransaction); transactions.MatchString(id) {
 		return id
 	}
 	return rand.Text()
@@ -113,8 +127,6 @@ func (a *API) route(q *request) (reply, error) {
 		return reply{}, notFound()
 	}
 	switch {
-	case segments[0] == "web":
-		return reply{}, controller.Refuse(http.StatusBadRequest, "Web actions are not supported yet.")
 	case segments[0] != "namespaces":
 		return reply{}, notFound()
 	case len(segments) == 1 || len(segments) == 2 && segments[1] == "":

@@ -39,6 +39,7 @@ type Controller struct {
 	composing    context.Context // ends with the compositions
 	abort        context.CancelFunc
 	compositions compositions
+	routes       routeTables
 
 	replies bus.Subscription[*bus.Completed]
 	stop    context.CancelFunc

@@ -105,6 +105,19 @@ CREATE TABLE alarms (
 	namespace TEXT NOT NULL, trigger_name TEXT NOT NULL, doc BYTEA NOT NULL, PRIMARY KEY (namespace, trigger_name)
 );`,
 	},
+	// The routes that namespaces offer.
+	{
+		sqlite: `
+CREATE TABLE apis (
+	namespace TEXT NOT NULL, base_path TEXT NOT NULL, revision INTEGER NOT NULL, doc BLOB NOT NULL,
+	PRIMARY KEY (namespace, base_path)
+) STRICT;`,
+		postgres: `
+CREATE TABLE apis (
+	namespace TEXT NOT NULL, base_path TEXT NOT NULL, revision BIGINT NOT NULL, doc BYTEA NOT NULL,
+	PRIMARY KEY (namespace, base_path)
+);`,
+	},
 }
 
 func (s *Database) migrate(ctx context.Context) error {

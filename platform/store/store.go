@@ -114,6 +114,14 @@ type Store interface {
 	// Code returns code by its id, or ErrNotFound.
 	Code(ctx context.Context, id int64) (string, error)
 
+	// APIs returns a namespace's APIs, by their base paths.
+	APIs(ctx context.Context, namespace string) ([]API, error)
+	// PutAPI writes a, which must be at a.Revision (0: must not be there), and
+	// returns it with its new revision. The error is ErrConflict otherwise.
+	PutAPI(ctx context.Context, a API) (API, error)
+	// DeleteAPI removes a, which must be at a.Revision.
+	DeleteAPI(ctx context.Context, a API) error
+
 	// PutActivation takes a record. It can be read at once and is on its way to
 	// the disk. It waits while too much is on that way, unless the disk takes
 	// nothing just now: then it is an error.
