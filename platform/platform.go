@@ -69,6 +69,9 @@ func (p *Platform) start(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("starting the controller: %w", err)
 	}
+	if cfg.Invoker.MaxResult == 0 {
+		cfg.Invoker.MaxResult = cfg.Limits.Result
+	}
 	replies := func(string) bus.Topic[*bus.Completed] { return p.completed }
 	p.invoker, err = invoker.New(cfg.Invoker, cfg.Driver, p.store, p.runs, replies, log)
 	if err != nil {

@@ -36,7 +36,11 @@ func (c *Controller) PutAction(ctx context.Context, name Name, put PutAction, ov
 	if err != nil {
 		return nil, err
 	}
-	code, err := c.applyAction(e, name, put)
+	allowed, err := c.Allowance(ctx, name.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	code, err := c.applyAction(e, name, put, allowed)
 	if err != nil {
 		return nil, err
 	}
@@ -55,9 +59,9 @@ func (c *Controller) PutAction(ctx context.Context, name Name, put PutAction, ov
 	return &a, nil
 }
 
-// applyAction makes e what put asks for, and returns the new code, if there is any.
-func (c *Controller) applyAction(e *Entity[Action], name Name, put PutAction) (*string, error) {
-	if err := c.checkParameters(put.Parameters); err != nil {
+// applyAction makes e what put asks for within what is allowed, and returns the new code, if there is any.
+func (c *Controller) applyAction(e *Entity[Action], name Name, put PutAction, allowed Allowance) (*string, error) {
+	if err := c.checkSizes(put.Put); err != nil {
 		return nil, err
 	}
 	a := &e.Doc
@@ -65,7 +69,7 @@ func (c *Controller) applyAction(e *Entity[Action], name Name, put PutAction) (*
 		if put.Exec == nil {
 			return nil, Refuse(http.StatusBadRequest, "exec undefined")
 		}
-		a.Limits, a.Parameters = c.cfg.Limits.defaults(), Parameters{}
+		a.Limits, a.Parameters = allowed.defaults(), Parameters{}
 		if put.Annotations.Get("provide-api-key") == nil {
 			put.Annotations = put.Annotations.with("provide-api-key", json.RawMessage("false"))
 		}
@@ -79,10 +83,10 @@ func (c *Controller) applyAction(e *Entity[Action], name Name, put PutAction) (*
 		a.Parameters = put.Parameters
 	}
 	var err error
-	if a.Limits, err = c.cfg.Limits.apply(a.Limits, put.Limits); err != nil {
+	if a.Limits, err = allowed.apply(a.Limits, put.Limits); err != nil {
 		return nil, err
 	}
-	code, err := c.applyExec(a, put.Exec)
+	code, err := c.applyExec(a, put.Exec, allowed)
 	if err != nil {
 		return nil, err
 	}
@@ -90,12 +94,15 @@ func (c *Controller) applyAction(e *Entity[Action], name Name, put PutAction) (*
 	return code, nil
 }
 
-func (c *Controller) applyExec(a *Action, put *PutExec) (*string, error) {
+func (c *Controller) applyExec(a *Action, put *PutExec, allowed Allowance) (*string, error) {
 	if put == nil {
 		return nil, nil
 	}
 	kind, err := c.resolveKind(put.Kind)
 	if err != nil {
+		return nil, err
+	}
+	if err := allowed.checkKind(kind); err != nil {
 		return nil, err
 	}
 	if put.Code == nil || *put.Code == "" {

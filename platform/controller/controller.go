@@ -22,13 +22,14 @@ type Config struct {
 
 // Controller answers for the entities, and sends invocations on their way.
 type Controller struct {
-	cfg      Config
-	log      *slog.Logger
-	store    store.Store
-	runs     bus.Topic[*bus.Run]
-	subjects subjects
-	resolved resolvedActions
-	waiters  waiters
+	cfg       Config
+	log       *slog.Logger
+	store     store.Store
+	runs      bus.Topic[*bus.Run]
+	access    access
+	resolved  resolvedActions
+	throttles throttles
+	waiters   waiters
 
 	replies bus.Subscription[*bus.Completed]
 	stop    context.CancelFunc
@@ -44,9 +45,9 @@ func New(cfg Config, st store.Store, runs bus.Topic[*bus.Run], completed bus.Top
 	ctx, stop := context.WithCancel(context.Background())
 	c := &Controller{
 		cfg: cfg, log: log, store: st, runs: runs, replies: replies, stop: stop,
-		subjects: subjects{store: st},
-		waiters:  waiters{byID: map[string]chan *bus.Completed{}},
+		waiters: waiters{byID: map[string]chan *bus.Completed{}},
 	}
+	c.access = access{store: st, changed: c.resolved.forget}
 	c.tasks.Go(func() { c.hear(ctx) })
 	return c, nil
 }
@@ -79,6 +80,7 @@ func (c *Controller) hear(ctx context.Context) {
 			}
 			return
 		}
+		c.throttles.flights.end(d.Body.ActivationID)
 		c.waiters.tell(d.Body)
 		d.Ack()
 	}

@@ -22,6 +22,9 @@ type Firing struct {
 // activation record that lists what came of it. The id is empty when there is no
 // active rule.
 func (c *Controller) Fire(ctx context.Context, f Firing) (id string, err error) {
+	if err := c.throttleFiring(ctx, f.By.Namespace); err != nil {
+		return "", err
+	}
 	e, err := get[Trigger](ctx, c, store.Triggers, f.Trigger)
 	if err != nil {
 		return "", err

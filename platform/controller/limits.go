@@ -13,9 +13,15 @@ type Limits struct {
 	Concurrency Range
 	Code        int64 // bytes of an action's code, as it is sent
 	Payload     int64 // bytes of an invocation's or an entity's parameters
+	Result      int64 // bytes of a result; what is longer is cut
+
+	// What each namespace may do unless it has limits of its own; Unlimited: any number.
+	PerMinute      int // invocations in a minute
+	Concurrent     int // invocations under way at a time
+	FiresPerMinute int // firings of triggers
 }
 
-// DefaultLimits are OpenWhisk's.
+// DefaultLimits are OpenWhisk's, but for those of namespaces: there are none.
 func DefaultLimits() Limits {
 	return Limits{
 		Timeout:     Range{100, 300_000, 60_000},
@@ -24,6 +30,8 @@ func DefaultLimits() Limits {
 		Concurrency: Range{1, 1, 1},
 		Code:        48 << 20,
 		Payload:     1 << 20,
+		Result:      1 << 20,
+		PerMinute:   Unlimited, Concurrent: Unlimited, FiresPerMinute: Unlimited,
 	}
 }
 

@@ -22,7 +22,7 @@ func (c *Controller) PutPackage(ctx context.Context, name Name, put PutPackage, 
 	if b := string(put.Binding); b != "" && b != "null" && b != "{}" {
 		return nil, Refuse(http.StatusBadRequest, "Package bindings are not supported yet.")
 	}
-	if err := c.checkParameters(put.Parameters); err != nil {
+	if err := c.checkSizes(put.Put); err != nil {
 		return nil, err
 	}
 	e, err := getToPut[Package](ctx, c, store.Packages, name, overwrite)

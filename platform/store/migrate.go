@@ -33,6 +33,12 @@ var migrations = []string{
 	) STRICT;
 	CREATE INDEX activations_by_start ON activations (namespace, start DESC);
 	CREATE INDEX activations_by_path ON activations (namespace, path, start DESC);`,
+	`ALTER TABLE subjects ADD COLUMN blocked INTEGER NOT NULL DEFAULT 0;
+	ALTER TABLE subjects ADD COLUMN created INTEGER NOT NULL DEFAULT 0;
+	CREATE UNIQUE INDEX subjects_by_name ON subjects (name, namespace);
+	CREATE INDEX subjects_by_namespace ON subjects (namespace);
+	INSERT INTO counters VALUES ('access', 0);
+	CREATE TABLE namespaces (name TEXT PRIMARY KEY, limits BLOB NOT NULL) STRICT;`,
 }
 
 func (s *SQLite) migrate(ctx context.Context) error {

@@ -15,14 +15,6 @@ var (
 	ErrDiskFull = errors.New("the disk is full")
 )
 
-// A Subject is somebody who may call the API.
-type Subject struct {
-	UUID      string // the first half of the API key
-	Name      string
-	Namespace string
-	KeyHash   []byte // SHA-256 of the key's second half
-}
-
 // A Collection is a kind of entity. Entities of all collections share their
 // names, as they do in OpenWhisk.
 type Collection string
@@ -88,10 +80,8 @@ type Filter struct {
 // Store is what the platform needs of a database. All methods may be called at
 // the same time.
 type Store interface {
-	// Subject returns the subject with that uuid, or ErrNotFound.
-	Subject(ctx context.Context, uuid string) (Subject, error)
-	// SetSubject adds s and removes every other subject of its namespace.
-	SetSubject(ctx context.Context, s Subject) error
+	Subjects
+	Namespaces
 
 	// Get returns an entity of any collection, or ErrNotFound.
 	Get(ctx context.Context, key Key) (Entity, error)
