@@ -17,6 +17,7 @@ import (
 	"github.com/whiskaway/whiskaway/kind"
 	"github.com/whiskaway/whiskaway/platform"
 	"github.com/whiskaway/whiskaway/platform/invoker"
+	"github.com/whiskaway/whiskaway/sandbox/cgroup"
 	"github.com/whiskaway/whiskaway/server"
 	"github.com/whiskaway/whiskaway/wire"
 )
@@ -134,7 +135,14 @@ func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platfo
 	if err := emptyDir(temp); err != nil {
 		return nil, err
 	}
-	env := append(kinds.Environ(),
+	if err := cgroup.Sweep(containerGroups(s.dir)); err != nil {
+		s.log.Warn("control groups that an earlier platform left could not be removed", "error", err)
+	}
+	walls, err := s.machine.localWalls(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	env := append(append(kinds.Environ(), walls...),
 		"WHISKAWAY_BALANCER="+s.face.localURL,
 		"WHISKAWAY_TOKEN_FILE="+filepath.Join(s.dir, "tokens", "client"),
 		"WHISKAWAY_ENVIRONMENTS="+filepath.Join(s.dir, "server", "envs"),
