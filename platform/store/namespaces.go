@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,10 +46,10 @@ type Namespaces interface {
 }
 
 // NamespaceLimits implements Namespaces.
-func (s *SQLite) NamespaceLimits(ctx context.Context, namespace string) (l NamespaceLimits, err error) {
+func (s *Database) NamespaceLimits(ctx context.Context, namespace string) (l NamespaceLimits, err error) {
 	var text []byte
-	err = s.read.QueryRowContext(ctx, "SELECT limits FROM namespaces WHERE name = ?", namespace).Scan(&text)
-	if errors.Is(err, sql.ErrNoRows) {
+	err = s.reader().row(ctx, "SELECT limits FROM namespaces WHERE name = ?", namespace).Scan(&text)
+	if errors.Is(err, ErrNotFound) {
 		return l, nil
 	}
 	if err != nil {
@@ -63,13 +62,13 @@ func (s *SQLite) NamespaceLimits(ctx context.Context, namespace string) (l Names
 }
 
 // SetNamespaceLimits implements Namespaces.
-func (s *SQLite) SetNamespaceLimits(ctx context.Context, namespace string, l NamespaceLimits) error {
+func (s *Database) SetNamespaceLimits(ctx context.Context, namespace string, l NamespaceLimits) error {
 	text, err := Encode(l)
 	if err != nil {
 		return fmt.Errorf("encoding a namespace's limits: %w", err)
 	}
-	return s.changeAccess(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx,
+	return s.changeAccess(ctx, func(tx queryer) error {
+		_, err := tx.exec(ctx,
 			"INSERT INTO namespaces (name, limits) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET limits = excluded.limits", namespace, text)
 		if err != nil {
 			return fmt.Errorf("writing a namespace's limits: %w", err)
@@ -79,32 +78,28 @@ func (s *SQLite) SetNamespaceLimits(ctx context.Context, namespace string, l Nam
 }
 
 // Holding implements Namespaces.
-func (s *SQLite) Holding(ctx context.Context, namespace string) (Holding, error) {
+func (s *Database) Holding(ctx context.Context, namespace string) (Holding, error) {
 	h := Holding{Entities: map[Collection]int{}}
-	rows, err := s.read.QueryContext(ctx, "SELECT collection, count(*) FROM entities WHERE namespace = ? GROUP BY collection", namespace)
+	type count struct {
+		in Collection
+		n  int
+	}
+	read := func(scan func(...any) error) (c count, err error) { return c, scan(&c.in, &c.n) }
+	counts, err := all(ctx, s.reader(), read, "SELECT collection, count(*) FROM entities WHERE namespace = ? GROUP BY collection", namespace)
 	if err != nil {
 		return h, fmt.Errorf("counting a namespace's entities: %w", err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var in Collection
-		var n int
-		if err := rows.Scan(&in, &n); err != nil {
-			return h, fmt.Errorf("counting a namespace's entities: %w", err)
-		}
-		h.Entities[in] = n
-	}
-	if err := rows.Err(); err != nil {
-		return h, fmt.Errorf("counting a namespace's entities: %w", err)
+	for _, c := range counts {
+		h.Entities[c.in] = c.n
 	}
 	h.Activations, err = s.CountActivations(ctx, Filter{Namespace: namespace})
 	return h, err
 }
 
 // ClearNamespace implements Namespaces.
-func (s *SQLite) ClearNamespace(ctx context.Context, namespace string) error {
-	return s.changeAccess(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE code SET released = ? WHERE id IN (SELECT code_id FROM entities WHERE namespace = ?)",
+func (s *Database) ClearNamespace(ctx context.Context, namespace string) error {
+	return s.changeAccess(ctx, func(tx queryer) error {
+		_, err := tx.exec(ctx, "UPDATE code SET released = ? WHERE id IN (SELECT code_id FROM entities WHERE namespace = ?)",
 			time.Now().UnixMilli(), namespace)
 		if err != nil {
 			return fmt.Errorf("releasing a namespace's code: %w", err)
@@ -112,7 +107,7 @@ func (s *SQLite) ClearNamespace(ctx context.Context, namespace string) error {
 		for _, statement := range []string{
 			"DELETE FROM entities WHERE namespace = ?", "DELETE FROM activations WHERE namespace = ?", "DELETE FROM namespaces WHERE name = ?",
 		} {
-			if _, err := tx.ExecContext(ctx, statement, namespace); err != nil {
+			if _, err := tx.exec(ctx, statement, namespace); err != nil {
 				return fmt.Errorf("clearing a namespace: %w", err)
 			}
 		}

@@ -50,42 +50,33 @@ func scanSubject(scan func(...any) error) (s Subject, err error) {
 }
 
 // Subject implements Subjects.
-func (s *SQLite) Subject(ctx context.Context, uuid string) (Subject, error) {
-	sub, err := scanSubject(s.read.QueryRowContext(ctx, "SELECT "+subjectColumns+" FROM subjects WHERE uuid = ?", uuid).Scan)
+func (s *Database) Subject(ctx context.Context, uuid string) (Subject, error) {
+	sub, err := scanSubject(s.reader().row(ctx, "SELECT "+subjectColumns+" FROM subjects WHERE uuid = ?", uuid).Scan)
 	if err != nil {
-		return Subject{}, fmt.Errorf("looking for a subject: %w", found(err))
+		return Subject{}, fmt.Errorf("looking for a subject: %w", err)
 	}
 	return sub, nil
 }
 
 // Subjects implements Subjects.
-func (s *SQLite) Subjects(ctx context.Context, name, namespace string) ([]Subject, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT "+subjectColumns+` FROM subjects
+func (s *Database) Subjects(ctx context.Context, name, namespace string) ([]Subject, error) {
+	list, err := all(ctx, s.reader(), scanSubject, "SELECT "+subjectColumns+` FROM subjects
 		WHERE (? = '' OR name = ?) AND (? = '' OR namespace = ?) ORDER BY name, namespace`, name, name, namespace, namespace)
 	if err != nil {
 		return nil, fmt.Errorf("listing subjects: %w", err)
 	}
-	defer rows.Close()
-	var list []Subject
-	for rows.Next() {
-		sub, err := scanSubject(rows.Scan)
-		if err != nil {
-			return nil, fmt.Errorf("listing subjects: %w", err)
-		}
-		list = append(list, sub)
-	}
-	return list, rows.Err()
+	return list, nil
 }
 
 // AddSubject implements Subjects.
-func (s *SQLite) AddSubject(ctx context.Context, sub Subject) error {
-	return s.changeAccess(ctx, func(tx *sql.Tx) error { return insertSubject(ctx, tx, sub) })
+func (s *Database) AddSubject(ctx context.Context, sub Subject) error {
+	return s.changeAccess(ctx, func(tx queryer) error { return insertSubject(ctx, tx, sub) })
 }
 
 // SetSubject implements Subjects.
-func (s *SQLite) SetSubject(ctx context.Context, sub Subject) error {
-	return s.changeAccess(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "DELETE FROM subjects WHERE name = ? AND namespace = ?", sub.Name, sub.Namespace)
+func (s *Database) SetSubject(ctx context.Context, sub Subject) error {
+	return s.changeAccess(ctx, func(tx queryer) error {
+		_, err := tx.exec(ctx, "DELETE FROM subjects WHERE name = ? AND namespace = ?", sub.Name, sub.Namespace)
 		if err != nil {
 			return fmt.Errorf("removing an old key: %w", err)
 		}
@@ -93,16 +84,7 @@ func (s *SQLite) SetSubject(ctx context.Context, sub Subject) error {
 	})
 }
 
-func insertSubject(ctx context.Context, tx *sql.Tx, sub Subject) error {
-	var taken int
-	err := tx.QueryRowContext(ctx, "SELECT count(*) FROM subjects WHERE uuid = ? OR name = ? AND namespace = ?",
-		sub.UUID, sub.Name, sub.Namespace).Scan(&taken)
-	if err != nil {
-		return fmt.Errorf("looking for a subject: %w", err)
-	}
-	if taken > 0 {
-		return ErrConflict
-	}
+func insertSubject(ctx context.Context, tx queryer, sub Subject) error {
 	if sub.Created == 0 {
 		sub.Created = time.Now().UnixMilli()
 	}
@@ -110,29 +92,32 @@ func insertSubject(ctx context.Context, tx *sql.Tx, sub Subject) error {
 	if sub.Blocked {
 		blocked = 1
 	}
-	_, err = tx.ExecContext(ctx, "INSERT INTO subjects ("+subjectColumns+") VALUES (?, ?, ?, ?, ?, ?)",
+	res, err := tx.exec(ctx, "INSERT INTO subjects ("+subjectColumns+") VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
 		sub.UUID, sub.Name, sub.Namespace, sub.KeyHash, blocked, sub.Created)
 	if err != nil {
 		return fmt.Errorf("adding a subject: %w", err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(ErrConflict, err)
 	}
 	return nil
 }
 
 // RemoveSubject implements Subjects.
-func (s *SQLite) RemoveSubject(ctx context.Context, uuid string) error {
-	return s.changeAccess(ctx, func(tx *sql.Tx) error {
-		return changeSome(tx.ExecContext(ctx, "DELETE FROM subjects WHERE uuid = ?", uuid))
+func (s *Database) RemoveSubject(ctx context.Context, uuid string) error {
+	return s.changeAccess(ctx, func(tx queryer) error {
+		return changeSome(tx.exec(ctx, "DELETE FROM subjects WHERE uuid = ?", uuid))
 	})
 }
 
 // BlockSubjects implements Subjects.
-func (s *SQLite) BlockSubjects(ctx context.Context, name string, blocked bool) error {
+func (s *Database) BlockSubjects(ctx context.Context, name string, blocked bool) error {
 	to := 0
 	if blocked {
 		to = 1
 	}
-	return s.changeAccess(ctx, func(tx *sql.Tx) error {
-		return changeSome(tx.ExecContext(ctx, "UPDATE subjects SET blocked = ? WHERE name = ?", to, name))
+	return s.changeAccess(ctx, func(tx queryer) error {
+		return changeSome(tx.exec(ctx, "UPDATE subjects SET blocked = ? WHERE name = ?", to, name))
 	})
 }
 
@@ -148,12 +133,12 @@ func changeSome(res sql.Result, err error) error {
 }
 
 // changeAccess runs do in a transaction that changes AccessVersion.
-func (s *SQLite) changeAccess(ctx context.Context, do func(tx *sql.Tx) error) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
+func (s *Database) changeAccess(ctx context.Context, do func(tx queryer) error) error {
+	return s.inTx(ctx, func(tx queryer) error {
 		if err := do(tx); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE counters SET value = value + 1 WHERE name = 'access'"); err != nil {
+		if _, err := tx.exec(ctx, "UPDATE counters SET value = value + 1 WHERE name = 'access'"); err != nil {
 			return fmt.Errorf("telling of a change: %w", err)
 		}
 		return nil
@@ -161,9 +146,9 @@ func (s *SQLite) changeAccess(ctx context.Context, do func(tx *sql.Tx) error) er
 }
 
 // AccessVersion implements Subjects.
-func (s *SQLite) AccessVersion(ctx context.Context) (int64, error) {
+func (s *Database) AccessVersion(ctx context.Context) (int64, error) {
 	var version int64
-	if err := s.read.QueryRowContext(ctx, "SELECT value FROM counters WHERE name = 'access'").Scan(&version); err != nil {
+	if err := s.reader().row(ctx, "SELECT value FROM counters WHERE name = 'access'").Scan(&version); err != nil {
 		return 0, fmt.Errorf("asking whether subjects changed: %w", err)
 	}
 	return version, nil
