@@ -109,7 +109,7 @@ func TestNamespacesHaveLimitsOfTheirOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	set(store.NamespaceLimits{InvocationsPerMinute: n(0), MaxActionMemory: n(256), MaxActionTimeout: n(60_000), AllowedKinds: []string{"nodejs:20"}})
+	set(store.NamespaceLimits{InvocationsPerMinute: n(0), MaxActionMemory: n(256), MaxActionTimeout: n(60_000), AllowedKinds: []string{"nodejs:default"}})
 	eventually(t, "the new limits are heard of", func() bool { return h.call("POST", ns+"actions/a", "").status == 429 })
 	for _, c := range []struct {
 		status     int

@@ -31,6 +31,9 @@ type Platform struct {
 	closeErr error
 }
 
+// databaseFile is the name of the SQLite database in the data directory.
+const databaseFile = "platform.db"
+
 // controllerName is the one controller's; with several, each has its own.
 const controllerName = "controller0"
 
@@ -44,7 +47,7 @@ func Open(ctx context.Context, cfg Config) (*Platform, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the platform's directory: %w", err)
 	}
-	st, err := store.OpenSQLite(ctx, filepath.Join(cfg.Dir, "platform.db"), cfg.Log)
+	st, err := store.OpenSQLite(ctx, filepath.Join(cfg.Dir, databaseFile), cfg.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -107,7 +107,25 @@ func (c *Controller) Allowance(ctx context.Context, namespace string) (Allowance
 	if err != nil {
 		return Allowance{}, err
 	}
-	return c.cfg.Limits.with(own), nil
+	a := c.cfg.Limits.with(own)
+	a.Kinds = c.resolveKinds(a.Kinds)
+	return a, nil
+}
+
+// resolveKinds returns what kinds stand for, such as python:3 for python. One that is not known stays, and allows nothing.
+func (c *Controller) resolveKinds(names []string) []string {
+	if names == nil {
+		return nil
+	}
+	kinds := []string{}
+	for _, name := range names {
+		kind, err := c.resolveKind(name)
+		if err != nil {
+			kind = name
+		}
+		kinds = append(kinds, kind)
+	}
+	return kinds
 }
 
 // with returns l with a namespace's own limits.
