@@ -132,6 +132,31 @@ func TestNamespacesHaveLimitsOfTheirOwn(t *testing.T) {
 	eventually(t, "no limits", func() bool { return h.call("POST", ns+"actions/a?blocking=true", "").status == 200 })
 }
 
+// Who wants no records kept gets them in the answer to a blocking invocation, and nowhere else.
+func TestActivationsThatAreNotStored(t *testing.T) {
+	h := open(t, t.TempDir(), nil)
+	h.action("a", "x", "")
+	h.want(200, "PUT", ns+"triggers/t", `{}`)
+	h.want(200, "PUT", ns+"rules/r", `{"trigger":"/_/t","action":"/_/a"}`)
+	no := false
+	if err := h.p.store.SetNamespaceLimits(t.Context(), "guest", store.NamespaceLimits{StoreActivations: &no}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "that is heard of", func() bool { return h.want(200, "GET", ns+"limits", "")["storeActivations"] == false })
+	ids := []any{
+		h.invoke(200, "a", "")["activationId"],
+		h.want(202, "POST", ns+"actions/a", "")["activationId"],
+		h.want(202, "POST", ns+"triggers/t", "{}")["activationId"],
+	}
+	eventually(t, "all is over", func() bool { idle, busy := h.p.Containers(); return idle > 0 && busy == 0 })
+	for _, id := range ids {
+		h.want(404, "GET", ns+"activations/"+fmt.Sprint(id), "")
+	}
+	if res := h.call("GET", ns+"activations", ""); string(res.body) != "[]" {
+		t.Errorf("the list: %s", res.body)
+	}
+}
+
 func TestSizesAreRefusedInOpenWhisksWords(t *testing.T) {
 	h := limited(t, func(l *controller.Limits) { l.Payload, l.Result = 2000, 3000 })
 	big := strings.Repeat("x", 2000)

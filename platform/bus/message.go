@@ -16,6 +16,7 @@ type Run struct {
 	ReplyTo      string          // whose Completed topic waits for it; empty: nobody's
 	Cause        string          // the activation that caused this one, if any
 	Reader       Reader          `json:"-"` // who reads the result's items as they come; nil: nobody
+	Unkept       bool            // its record is not kept: who waits for it gets it, and nobody else
 }
 
 // An Action is what an invoker must know of an action. It does not change:

@@ -22,7 +22,8 @@ type Firing struct {
 // activation record that lists what came of it. The id is empty when there is no
 // active rule.
 func (c *Controller) Fire(ctx context.Context, f Firing) (id string, err error) {
-	if err := c.throttleFiring(ctx, f.By.Namespace); err != nil {
+	allowed, err := c.throttleFiring(ctx, f.By.Namespace)
+	if err != nil {
 		return "", err
 	}
 	e, err := get[Trigger](ctx, c, store.Triggers, f.Trigger)
@@ -40,7 +41,7 @@ func (c *Controller) Fire(ctx context.Context, f Firing) (id string, err error) 
 	rec := &store.Record{
 		ID: newActivationID(), Name: f.Trigger.Name, Path: f.Trigger.Name,
 		Namespace: f.By.Namespace, Subject: f.By.Subject, Version: e.Doc.Version,
-		Start: time.Now().UnixMilli(), Result: f.Args,
+		Start: time.Now().UnixMilli(), Result: f.Args, Unkept: !allowed.StoreActivations,
 	}
 	for _, r := range rules {
 		line, err := store.Encode(c.fireRule(ctx, f, r, args))

@@ -142,14 +142,14 @@ func (c *Controller) throttle(ctx context.Context, namespace string) error {
 	return nil
 }
 
-// throttleFiring counts a firing of a trigger by a namespace. The error is a 429 when there were too many in
-// this minute.
-func (c *Controller) throttleFiring(ctx context.Context, namespace string) error {
+// throttleFiring counts a firing of a trigger by a namespace, and returns what that may have. The error is a 429 when
+// there were too many in this minute.
+func (c *Controller) throttleFiring(ctx context.Context, namespace string) (Allowance, error) {
 	a, err := c.Allowance(ctx, namespace)
 	if err != nil {
-		return err
+		return a, err
 	}
-	return tooMany(&c.throttles.fires, namespace, a.FiresPerMinute, time.Now())
+	return a, tooMany(&c.throttles.fires, namespace, a.FiresPerMinute, time.Now())
 }
 
 func tooMany(in *minute, namespace string, allowed int, now time.Time) error {
@@ -167,7 +167,7 @@ func tooManyConcurrent(n, allowed int) error {
 }
 
 // takeOff counts run among those under way of its namespace, where these are limited, and has its end told to
-// us. An action of a kind that the namespace may not have is refused. A part of a composition always takes off, and counts, as in OpenWhisk.
+// us. It says whether its record is kept. An action of a kind that the namespace may not have is refused. A part of a composition always takes off, and counts, as in OpenWhisk.
 func (c *Controller) takeOff(ctx context.Context, run *bus.Run) error {
 	a, err := c.Allowance(ctx, run.Namespace)
 	if err != nil {
@@ -176,6 +176,7 @@ func (c *Controller) takeOff(ctx context.Context, run *bus.Run) error {
 	if err := a.checkKind(run.Action.Kind); err != nil {
 		return err
 	}
+	run.Unkept = !a.StoreActivations
 	if a.Concurrent == Unlimited {
 		return nil
 	}

@@ -67,6 +67,7 @@ type Activation struct {
 	Head      []byte // the record without response and logs: a JSON object
 	Response  []byte // JSON
 	Logs      []byte // a JSON array
+	Unkept    bool   // it is over, which the store must know, but nobody can read it
 }
 
 // A Filter chooses activations.

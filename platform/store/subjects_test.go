@@ -165,3 +165,35 @@ func testNamespaces(t *testing.T, at place) {
 		t.Errorf("another namespace's: %v", err)
 	}
 }
+
+// A record that is not kept is nowhere, neither before nor after the others are written.
+func TestUnkeptActivations(t *testing.T) { onEach(t, testUnkeptActivations) }
+
+func testUnkeptActivations(t *testing.T, at place) {
+	s, ctx := at.open(t), t.Context()
+	for i := range 4 {
+		a := activation(i)
+		a.Unkept = i%2 == 0
+		if err := s.PutActivation(ctx, a); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Activation(ctx, "guest", a.ID); errors.Is(err, ErrNotFound) != a.Unkept {
+			t.Errorf("%d at once: %v", i, err)
+		}
+	}
+	list, err := s.Activations(ctx, Filter{Namespace: "guest"})
+	if err != nil || len(list) != 2 {
+		t.Errorf("%d are there, %v", len(list), err)
+	}
+	if _, err := s.Activation(ctx, "guest", activation(0).ID); !errors.Is(err, ErrNotFound) {
+		t.Errorf("later: %v", err)
+	}
+	only := activation(8) // in a transaction of its own, which has nothing to write
+	only.Unkept = true
+	if err := s.PutActivation(ctx, only); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.CountActivations(ctx, Filter{Namespace: "guest"}); n != 2 || err != nil {
+		t.Errorf("%d are counted, %v", n, err)
+	}
+}

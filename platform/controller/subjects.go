@@ -2,8 +2,6 @@ package controller
 
 import (
 	"context"
-	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -18,7 +16,7 @@ const accessFor = time.Second
 const maxAccess = 100_000
 
 // access remembers who may call and what their namespaces may have, until the store says that something of it was
-// changed. Only subjects that exist are remembered, so it cannot be filled by guessing.
+// changed. It holds a bounded number of each, whoever guesses names.
 type access struct {
 	store   store.Store
 	changed func() // called after a change
@@ -28,6 +26,7 @@ type access struct {
 	version  int64
 	subjects map[string]store.Subject // by uuid
 	limits   map[string]store.NamespaceLimits
+	owners   map[string][]store.Subject // by namespace; empty for one that is nobody's
 }
 
 // fresh returns when what is remembered is as the store has it, or had it a moment ago.
@@ -49,7 +48,7 @@ func (a *access) fresh(ctx context.Context) error {
 		return err
 	}
 	if a.checked = now; version != a.version {
-		a.version, a.subjects, a.limits = version, nil, nil
+		a.version, a.subjects, a.limits, a.owners = version, nil, nil, nil
 		a.changed()
 	}
 	return nil
@@ -61,6 +60,12 @@ func (a *access) subject(ctx context.Context, uuid string) (store.Subject, error
 
 func (a *access) limitsOf(ctx context.Context, namespace string) (store.NamespaceLimits, error) {
 	return remembered(ctx, a, &a.limits, namespace, a.store.NamespaceLimits)
+}
+
+func (a *access) ownersOf(ctx context.Context, namespace string) ([]store.Subject, error) {
+	return remembered(ctx, a, &a.owners, namespace, func(ctx context.Context, namespace string) ([]store.Subject, error) {
+		return a.store.Subjects(ctx, "", namespace)
+	})
 }
 
 // remembered returns what is known by a key, or else reads it. What was read before a change is not remembered
@@ -93,69 +98,22 @@ func remembered[T any](ctx context.Context, a *access, known *map[string]T, key 
 	return value, nil
 }
 
-// An Allowance is what a namespace and its actions may have.
-type Allowance struct {
-	Limits
-	Kinds            []string // that its actions may have; nil: all
-	StoreActivations bool
-}
-
-// Allowance returns what a namespace may have: what everybody has, but for limits of its own. Those never reach
-// beyond what the platform allows.
-func (c *Controller) Allowance(ctx context.Context, namespace string) (Allowance, error) {
-	own, err := c.access.limitsOf(ctx, namespace)
+// ownerOf returns on whose behalf a namespace's actions are invoked when nobody shows a key: that of a subject who has
+// one for it and is not blocked, the one of the namespace's own name if there is such. There is no key in it: keys are
+// not kept in clear. Without such a subject it is errNotFound.
+func (c *Controller) ownerOf(ctx context.Context, namespace string) (Identity, error) {
+	list, err := c.access.ownersOf(ctx, namespace)
 	if err != nil {
-		return Allowance{}, err
+		return Identity{}, err
 	}
-	a := c.cfg.Limits.with(own)
-	a.Kinds = c.resolveKinds(a.Kinds)
-	return a, nil
-}
-
-// resolveKinds returns what kinds stand for, such as python:3 for python. One that is not known stays, and allows nothing.
-func (c *Controller) resolveKinds(names []string) []string {
-	if names == nil {
-		return nil
-	}
-	kinds := []string{}
-	for _, name := range names {
-		kind, err := c.resolveKind(name)
-		if err != nil {
-			kind = name
-		}
-		kinds = append(kinds, kind)
-	}
-	return kinds
-}
-
-// with returns l with a namespace's own limits.
-func (l Limits) with(own store.NamespaceLimits) Allowance {
-	a := Allowance{Limits: l, Kinds: own.AllowedKinds, StoreActivations: own.StoreActivations == nil || *own.StoreActivations}
-	for _, one := range []struct{ to, from *int }{
-		{&a.PerMinute, own.InvocationsPerMinute}, {&a.Concurrent, own.ConcurrentInvocations}, {&a.FiresPerMinute, own.FiresPerMinute},
-	} {
-		if one.from != nil {
-			*one.to = *one.from
+	id := Identity{Namespace: namespace}
+	for _, sub := range list {
+		if !sub.Blocked && (id.Subject == "" || sub.Name == namespace) {
+			id.Subject = sub.Name
 		}
 	}
-	for _, one := range []struct {
-		to   *Range
-		from *int
-	}{
-		{&a.Memory, own.MaxActionMemory}, {&a.Timeout, own.MaxActionTimeout}, {&a.Logs, own.MaxActionLogs}, {&a.Concurrency, own.MaxActionConcurrency},
-	} {
-		if one.from != nil {
-			one.to.Max = max(min(*one.from, one.to.Max), one.to.Min)
-			one.to.Default = min(one.to.Default, one.to.Max)
-		}
+	if id.Subject == "" {
+		return Identity{}, errNotFound
 	}
-	return a
-}
-
-// checkKind refuses a kind that the namespace may not have.
-func (a Allowance) checkKind(kind string) error {
-	if a.Kinds == nil || slices.Contains(a.Kinds, kind) {
-		return nil
-	}
-	return Refuse(http.StatusForbidden, "The supplied authentication is not authorized to access actions of kind '%s'.", kind)
+	return id, nil
 }
