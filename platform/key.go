@@ -15,6 +15,9 @@ import (
 	"github.com/whiskaway/whiskaway/platform/store"
 )
 
+// propsFile is the name of the file that wsk reads, in the data directory.
+const propsFile = "wskprops"
+
 // defaultAPIHost is written until WriteProps says better.
 const defaultAPIHost = "http://127.0.0.1:3233"
 
@@ -25,10 +28,11 @@ type props struct {
 	auth    string // "uuid:key"
 }
 
-// loadKey returns the key of the file wskprops, if it is the store's. Otherwise it
-// makes a new one, and the old one is worth nothing any more.
+// loadKey returns the key of the file wskprops. Without the file, or with a store that knows nobody, it makes a new
+// one, and an old one of the same user for the same namespace is worth nothing any more. A key of which the store knows
+// nothing any more was replaced or removed by somebody, and stays so.
 func loadKey(ctx context.Context, cfg Config, st store.Store) (props, error) {
-	p, err := readProps(filepath.Join(cfg.Dir, "wskprops"))
+	p, err := readProps(filepath.Join(cfg.Dir, propsFile))
 	if err != nil {
 		return p, err
 	}
@@ -36,8 +40,12 @@ func loadKey(ctx context.Context, cfg Config, st store.Store) (props, error) {
 	if err != nil || good {
 		return p, err
 	}
+	if known, err := st.Subjects(ctx, "", ""); err != nil || p.auth != "" && len(known) > 0 {
+		cfg.Log.Warn("the key in wskprops is good no more; remove the file to have a new one made, or use `whiskaway user`", "file", p.path)
+		return p, err
+	}
 	cfg.Log.Info("a new API key was made; it replaces any older one", "file", p.path)
-	uuid, key := newUUID(), newSecret()
+	uuid, key := controller.NewKey()
 	p.auth = uuid + ":" + key
 	if err := p.write(); err != nil {
 		return p, err
@@ -102,17 +110,6 @@ func (p props) write() error {
 	}
 	return nil
 }
-
-// newUUID returns a random UUID, version 4.
-func newUUID() string {
-	var b [16]byte
-	rand.Read(b[:]) // never fails
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
-// newSecret returns 64 random letters and digits: more than 320 bits.
-func newSecret() string { return (rand.Text() + rand.Text() + rand.Text())[:64] }
 
 // runKeySecret returns what the keys of runs are signed with, and makes it at the first start.
 func runKeySecret(dir string) ([]byte, error) {

@@ -33,6 +33,9 @@ type Platform struct {
 	closeErr error
 }
 
+// databaseFile is the name of the SQLite database in the data directory.
+const databaseFile = "platform.db"
+
 // controllerName is the one controller's; with several, each has its own.
 const controllerName = "controller0"
 
@@ -46,7 +49,7 @@ func Open(ctx context.Context, cfg Config) (*Platform, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the platform's directory: %w", err)
 	}
-	st, err := store.OpenSQLite(ctx, filepath.Join(cfg.Dir, "platform.db"), cfg.Log)
+	st, err := store.OpenSQLite(ctx, filepath.Join(cfg.Dir, databaseFile), cfg.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +78,9 @@ func (p *Platform) start(ctx context.Context) (err error) {
 		p.store, p.runs, p.completed, log)
 	if err != nil {
 		return fmt.Errorf("starting the controller: %w", err)
+	}
+	if cfg.Invoker.MaxResult == 0 {
+		cfg.Invoker.MaxResult = cfg.Limits.Result
 	}
 	replies := func(string) bus.Topic[*bus.Completed] { return p.completed }
 	p.invoker, err = invoker.New(cfg.Invoker, cfg.Driver, p.store, p.runs, replies, log)

@@ -29,8 +29,9 @@ type hosts struct {
 	platform atomic.Pointer[map[string]string]
 	secrets  secrets // found before the first function is started, and never changed then
 
+	machine atomic.Pointer[machine] // read while mu may be held for long
+
 	mu      sync.Mutex
-	machine *machine
 	here    *server.Server
 	clients map[string]*wire.Client // by URL
 
@@ -60,14 +61,26 @@ func (h *hosts) local(ctx context.Context, platform map[string]string) (function
 	if err != nil {
 		return nil, err
 	}
+	h.machine.Store(m)
 	h.secrets = flags.secrets
 	c := server.Config{Dir: filepath.Join(dir, "server"), EnvsDir: os.Getenv("WHISKAWAY_ENVIRONMENTS"), Env: h.env}
 	if h.here, err = m.openServer(ctx, c, flags); err != nil {
+		h.machine.Store(nil)
 		m.close()
 		return nil, err
 	}
-	h.machine = m
 	return h.here, nil
+}
+
+// abandon removes what would outlive this process, which ends at once: nobody is there any more for whom its functions
+// could end in peace.
+func (h *hosts) abandon() {
+	if m := h.machine.Load(); m != nil && m.groups != nil {
+		if err := m.groups.Close(); err != nil {
+			h.log.Error("removing control groups", "error", err)
+		}
+	}
+	h.temp.remove()
 }
 
 // env is what every function here finds in its environment.
@@ -189,6 +202,6 @@ func (h *hosts) close() {
 	}
 	if h.here != nil {
 		closeWithin(workerTimeout, h.log, "the function's workers", h.here.Close)
-		h.machine.close()
+		h.machine.Load().close()
 	}
 }

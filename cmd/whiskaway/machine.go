@@ -61,7 +61,7 @@ func findOut(ctx context.Context, log *slog.Logger, flags *machineFlags, dir str
 	}
 	asked.Shim, asked.Log = m.shim, log
 	if asked.Level == sandbox.LevelFull {
-		m.openGroups(dir, &asked)
+		m.openGroups(cmp.Or(flags.group, groupName(dir)), &asked)
 	}
 	if m.walls, err = sandbox.Find(ctx, asked); err != nil {
 		return nil, err
@@ -92,8 +92,8 @@ func (m *machineFlags) check(asked sandbox.Options) error {
 
 // openGroups opens the control groups, where there are any, and with them what keeps
 // functions to the public network.
-func (m *machine) openGroups(dir string, asked *sandbox.Options) {
-	groups, err := cgroup.Open(groupName(dir), m.log)
+func (m *machine) openGroups(name string, asked *sandbox.Options) {
+	groups, err := cgroup.Open(name, m.log)
 	if err != nil {
 		m.log.Info("a wall cannot be used here", "wall", "control groups: "+err.Error()+"; limits are watched instead")
 		return
@@ -111,6 +111,10 @@ func (m *machine) openGroups(dir string, asked *sandbox.Options) {
 
 // groupName tells the server of one data directory from others'.
 func groupName(dir string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(dir)))[:12] }
+
+// containerGroups is what the names of the control groups begin with in which the platform's own runtimes, processes
+// as its containers are, keep their functions.
+func containerGroups(dir string) string { return "container-" + groupName(dir) }
 
 // nameservers are those of /etc/resolv.conf; see resolv.conf(5).
 func nameservers() []netip.Addr {

@@ -24,8 +24,10 @@ type machineFlags struct {
 	grace, idle              time.Duration
 	shared                   []string
 	interpreters, compilers  []string
-	// No flags: what no function may see, what a runtime's container says, and the one language
+	// No flags: what no function may see besides, what a runtime's container says, and the one language
 	// that is needed there.
+	hidden   []string // directories
+	group    string   // the name of our control groups; empty: one by the data directory
 	secrets  secrets
 	proxy    kind.Proxy
 	language string
@@ -47,7 +49,7 @@ func (m *machineFlags) add(f *pflag.FlagSet) {
 
 // options is what the sandbox is asked for. hidden are the directories that no function may see.
 func (m *machineFlags) options(hidden ...string) (sandbox.Options, error) {
-	o := sandbox.Options{Level: sandbox.Level(m.sandbox), Network: sandbox.Network(m.network), Hidden: hidden, Users: true, Guard: len(m.secrets.texts) > 0, Secrets: m.secrets.paths}
+	o := sandbox.Options{Level: sandbox.Level(m.sandbox), Network: sandbox.Network(m.network), Hidden: append(hidden, m.hidden...), Users: true, Guard: len(m.secrets.texts) > 0, Secrets: m.secrets.paths}
 	switch o.Level {
 	case sandbox.LevelFull, sandbox.LevelProcess, sandbox.LevelOff:
 	default:

@@ -35,6 +35,6 @@ func newRoot(token string) *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&o.logLevel, "log-level", "info", "what to log: debug, info, warn or error")
 	flags.StringVar(&o.logFormat, "log-format", "text", "how to log: text or json")
-	root.AddCommand(newStandalone(&o), newServer(&o), newBalancer(&o), newRuntime(&o), newStatus(&o), newDrain(&o), newToken(&o), newVersion())
+	root.AddCommand(newStandalone(&o), newServer(&o), newBalancer(&o), newRuntime(&o), newStatus(&o), newDrain(&o), newToken(&o), newUser(&o), newVersion())
 	return root
 }

@@ -104,7 +104,8 @@ func (c *runtimeCommand) run(ctx context.Context, out io.Writer) error {
 	}
 	var temp scratch
 	defer temp.remove()
-	if err := watchLifeline(os.Getenv("WHISKAWAY_LIFELINE_FD"), &temp); err != nil {
+	hosts := &hosts{temp: &temp, log: log, token: c.token, settings: readSettings()}
+	if err := watchLifeline(os.Getenv("WHISKAWAY_LIFELINE_FD"), hosts.abandon); err != nil {
 		return err
 	}
 	l, err := listen(ctx, c.listen)
@@ -112,7 +113,6 @@ func (c *runtimeCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer l.Close()
-	hosts := &hosts{temp: &temp, log: log, token: c.token, settings: readSettings()}
 	defer hosts.close()
 	return c.serve(ctx, l, hosts, log)
 }
@@ -197,9 +197,9 @@ func isOn(value string) bool {
 }
 
 // watchLifeline ends this process when the file descriptor that number names
-// reaches its end: whoever started us is gone, and nobody would stop us. temp is
-// removed first.
-func watchLifeline(number string, temp *scratch) error {
+// reaches its end: whoever started us is gone, and nobody would stop us. last is called
+// before.
+func watchLifeline(number string, last func()) error {
 	if number == "" {
 		return nil
 	}
@@ -210,7 +210,7 @@ func watchLifeline(number string, temp *scratch) error {
 	// This goroutine ends with the process: that is its whole purpose.
 	go func() {
 		io.Copy(io.Discard, f)
-		temp.remove()
+		last()
 		os.Exit(1)
 	}()
 	return nil

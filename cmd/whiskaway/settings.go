@@ -2,7 +2,9 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -94,12 +96,52 @@ func (s settings) machineFlags(hidden secrets) *machineFlags {
 }
 
 // containerFlags are for functions that run in a runtime's own container. That is the sandbox
-// then: what it lets a function do is the platform's business.
+// then: what it lets a function do is the platform's business. A platform whose containers are only
+// processes says by variables that there are to be walls, see localWalls.
 // share is the part of the container's memory that they may use together where nothing is said.
 func containerFlags(share string) machineFlags {
+	group := os.Getenv("WHISKAWAY_GROUP")
+	if group != "" {
+		group += fmt.Sprintf("-%d", os.Getpid())
+	}
 	return machineFlags{
+		group:   group,
 		sandbox: cmp.Or(os.Getenv("WHISKAWAY_SANDBOX"), string(sandbox.LevelProcess)),
 		memory:  cmp.Or(os.Getenv("WHISKAWAY_MEMORY"), share),
-		network: string(sandbox.NetworkHost), disk: "10g", cache: "50g",
+		network: cmp.Or(os.Getenv("WHISKAWAY_NETWORK"), string(sandbox.NetworkHost)), disk: "10g", cache: "50g",
+		hidden: filepath.SplitList(os.Getenv("WHISKAWAY_HIDE")), shared: filepath.SplitList(os.Getenv("WHISKAWAY_SHARE")),
 	}
+}
+
+// localWalls are the variables by which a runtime that we start as a process puts the same walls around its function
+// that our own server does. dir is our data directory, of which no function may see anything.
+func (m *machineFlags) localWalls(dir string) ([]string, error) {
+	hide, err := pathList(dir)
+	if err != nil {
+		return nil, err
+	}
+	share, err := pathList(m.shared...)
+	if err != nil {
+		return nil, fmt.Errorf("--share: %w", err)
+	}
+	return []string{
+		"WHISKAWAY_SANDBOX=" + m.sandbox, "WHISKAWAY_NETWORK=" + m.network, "WHISKAWAY_HIDE=" + hide, "WHISKAWAY_SHARE=" + share,
+		"WHISKAWAY_GROUP=" + containerGroups(dir),
+	}, nil
+}
+
+// pathList joins absolute paths for filepath.SplitList.
+func pathList(paths ...string) (string, error) {
+	var all []string
+	for _, path := range paths {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return "", err
+		}
+		if strings.ContainsRune(abs, filepath.ListSeparator) {
+			return "", fmt.Errorf("the path %s has a %q in it; choose another", abs, filepath.ListSeparator)
+		}
+		all = append(all, abs)
+	}
+	return strings.Join(all, string(filepath.ListSeparator)), nil
 }

@@ -16,7 +16,9 @@ import (
 	"github.com/whiskaway/whiskaway/function"
 	"github.com/whiskaway/whiskaway/kind"
 	"github.com/whiskaway/whiskaway/platform"
+	"github.com/whiskaway/whiskaway/platform/controller"
 	"github.com/whiskaway/whiskaway/platform/invoker"
+	"github.com/whiskaway/whiskaway/sandbox/cgroup"
 	"github.com/whiskaway/whiskaway/server"
 	"github.com/whiskaway/whiskaway/wire"
 )
@@ -30,6 +32,7 @@ type standaloneCommand struct {
 	listen, balancerListen, data, pprof string
 	labels                              []string
 	machine                             machineFlags
+	limits                              platformLimits
 	tls                                 tlsFlags
 }
 
@@ -47,6 +50,7 @@ func newStandalone(o *options) *cobra.Command {
 	f.StringVar(&c.data, "data", "", "the data directory (default: whiskaway/standalone under the user's state directory)")
 	f.StringArrayVar(&c.labels, "label", nil, "a further label of this machine's own server; may be repeated")
 	c.machine.add(f)
+	c.limits.add(f)
 	c.tls.add(f)
 	pprofFlag(f, &c.pprof)
 	return cmd
@@ -54,6 +58,10 @@ func newStandalone(o *options) *cobra.Command {
 
 func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 	log, err := c.logger()
+	if err != nil {
+		return err
+	}
+	limits, err := c.limits.limits()
 	if err != nil {
 		return err
 	}
@@ -77,7 +85,7 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer face.close()
-	s := standalone{log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine, pprof: c.pprof}
+	s := standalone{log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine, limits: limits, pprof: c.pprof}
 	return s.run(ctx, out)
 }
 
@@ -89,6 +97,7 @@ type standalone struct {
 	face    *face
 	labels  []string
 	machine *machineFlags
+	limits  controller.Limits
 	pprof   string
 }
 
@@ -134,7 +143,14 @@ func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platfo
 	if err := emptyDir(temp); err != nil {
 		return nil, err
 	}
-	env := append(kinds.Environ(),
+	if err := cgroup.Sweep(containerGroups(s.dir)); err != nil {
+		s.log.Warn("control groups that an earlier platform left could not be removed", "error", err)
+	}
+	walls, err := s.machine.localWalls(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	env := append(append(kinds.Environ(), walls...),
 		"WHISKAWAY_BALANCER="+s.face.localURL,
 		"WHISKAWAY_TOKEN_FILE="+filepath.Join(s.dir, "tokens", "client"),
 		"WHISKAWAY_ENVIRONMENTS="+filepath.Join(s.dir, "server", "envs"),
@@ -144,7 +160,7 @@ func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platfo
 	if err != nil {
 		return nil, err
 	}
-	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Log: s.log})
+	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Limits: s.limits, Log: s.log})
 }
 
 func (s *standalone) serve(ctx context.Context, out io.Writer, host *server.Server, bal *balancer.Balancer, h *wire.Handler, plat *platform.Platform) error {

@@ -26,6 +26,8 @@ type Store interface {
 
 // Triggers is what the clock needs of the controller.
 type Triggers interface {
+	// MayAct refuses a subject who is blocked, or has no key for the namespace any more.
+	MayAct(ctx context.Context, subject, namespace string) error
 	Fire(ctx context.Context, f controller.Firing) (id string, err error)
 	Trigger(ctx context.Context, name controller.Name) (*controller.Trigger, error)
 	DeleteTrigger(ctx context.Context, name controller.Name) (*controller.Trigger, error)
@@ -284,6 +286,9 @@ func (c *Clock) fire(ctx context.Context, a *Alarm) {
 }
 
 func (c *Clock) tryFire(ctx context.Context, f controller.Firing) error {
+	if err := c.triggers.MayAct(ctx, f.By.Subject, f.By.Namespace); err != nil {
+		return err
+	}
 	for {
 		_, err := c.triggers.Fire(ctx, f)
 		var refused *controller.Error

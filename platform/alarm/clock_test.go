@@ -79,6 +79,8 @@ func (f *fakeTriggers) Fire(_ context.Context, firing controller.Firing) (string
 	return "id", nil
 }
 
+func (f *fakeTriggers) MayAct(context.Context, string, string) error { return nil }
+
 func (f *fakeTriggers) Trigger(_ context.Context, name controller.Name) (*controller.Trigger, error) {
 	if name.Name == "missing" {
 		return nil, controller.Refuse(http.StatusNotFound, "The requested resource does not exist.")

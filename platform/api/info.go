@@ -2,7 +2,10 @@ package api
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
+
+	"github.com/whiskaway/whiskaway/platform/controller"
 )
 
 // version describes the API; it needs no key.
@@ -19,17 +22,30 @@ func (a *API) version() (reply, error) {
 // describe tells the limits and the runtimes manifest; it needs no key.
 func (a *API) describe() (reply, error) {
 	l := a.controller.Limits()
+	limits := map[string]any{
+		"min_action_duration": l.Timeout.Min, "max_action_duration": l.Timeout.Max,
+		"min_action_memory": l.Memory.Min << 20, "max_action_memory": l.Memory.Max << 20,
+		"min_action_logs": l.Logs.Min << 20, "max_action_logs": l.Logs.Max << 20,
+	}
+	addCounts(limits, map[string]int{
+		"actions_per_minute": l.PerMinute, "concurrent_actions": l.Concurrent, "triggers_per_minute": l.FiresPerMinute,
+	})
 	return ok(map[string]any{
 		"description": "OpenWhisk",
 		"support":     map[string]string{"github": "https://github.com/whiskaway/whiskaway/issues"},
 		"api_paths":   []string{prefix},
 		"runtimes":    a.manifest(),
-		"limits": map[string]any{
-			"min_action_duration": l.Timeout.Min, "max_action_duration": l.Timeout.Max,
-			"min_action_memory": l.Memory.Min << 20, "max_action_memory": l.Memory.Max << 20,
-			"min_action_logs": l.Logs.Min << 20, "max_action_logs": l.Logs.Max << 20,
-		},
+		"limits":      limits,
 	})
+}
+
+// addCounts adds those counts that are a limit. OpenWhisk knows no platform without them, and has no word for it.
+func addCounts(to map[string]any, counts map[string]int) {
+	for name, n := range counts {
+		if n != controller.Unlimited {
+			to[name] = n
+		}
+	}
 }
 
 // manifest lists the kinds by language, as OpenWhisk's runtimes.json does.
@@ -59,17 +75,29 @@ func (a *API) limits(q *request) (reply, error) {
 	case q.Method != http.MethodGet:
 		return reply{}, notAllowed("GET")
 	}
-	l := a.controller.Limits()
-	var kinds []string
-	for _, k := range a.controller.Kinds() {
-		kinds = append(kinds, k.Name)
+	l, err := a.controller.Allowance(q.Context(), q.namespace)
+	if err != nil {
+		return reply{}, err
 	}
-	return ok(map[string]any{
-		"allowedKinds": kinds, "storeActivations": true,
+	kinds := l.Kinds
+	if kinds == nil {
+		for _, k := range a.controller.Kinds() {
+			kinds = append(kinds, k.Name)
+		}
+	}
+	body := map[string]any{
+		"allowedKinds": kinds, "storeActivations": l.StoreActivations,
 		"minActionTimeout": l.Timeout.Min, "maxActionTimeout": l.Timeout.Max,
 		"minActionMemory": l.Memory.Min, "maxActionMemory": l.Memory.Max,
 		"minActionLogs": l.Logs.Min, "maxActionLogs": l.Logs.Max,
 		"minActionConcurrency": l.Concurrency.Min, "maxActionConcurrency": l.Concurrency.Max,
-		"maxParameterSize": l.Payload,
+		"maxParameterSize": byteSize(l.Payload), "maxPayloadSize": byteSize(l.Payload), "truncationSize": byteSize(l.Result),
+	}
+	addCounts(body, map[string]int{
+		"invocationsPerMinute": l.PerMinute, "concurrentInvocations": l.Concurrent, "firesPerMinute": l.FiresPerMinute,
 	})
+	return ok(body)
 }
+
+// byteSize is how OpenWhisk writes a size.
+func byteSize(n int64) string { return strconv.FormatInt(n, 10) + " B" }

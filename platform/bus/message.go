@@ -20,6 +20,7 @@ type Run struct {
 	Cause        string          // the activation that caused this one, if any
 	Reader       Reader          `json:"-"` // who reads the result's items as they come; nil: nobody
 	CausedBy     string          // "sequence": it is a part of a sequence or of a conductor's composition
+	Unkept       bool            // its record is not kept: who waits for it gets it, and nobody else
 }
 
 // An Action is what an invoker must know of an action. It does not change:

@@ -45,7 +45,11 @@ func (c *Controller) PutAction(ctx context.Context, id Identity, name Name, put 
 			return nil, err
 		}
 	}
-	code, err := c.applyAction(e, name, put, components)
+	allowed, err := c.Allowance(ctx, name.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	code, err := c.applyAction(e, name, put, components, allowed)
 	if err != nil {
 		return nil, err
 	}
@@ -82,9 +86,9 @@ func (c *Controller) addCode(ctx context.Context, a *Action, id int64) error {
 	return nil
 }
 
-// applyAction makes e what put asks for, and returns the new code, if there is any.
-func (c *Controller) applyAction(e *Entity[Action], name Name, put PutAction, components []Name) (*string, error) {
-	if err := c.checkParameters(put.Parameters); err != nil {
+// applyAction makes e what put asks for within what is allowed, and returns the new code, if there is any.
+func (c *Controller) applyAction(e *Entity[Action], name Name, put PutAction, components []Name, allowed Allowance) (*string, error) {
+	if err := c.checkSizes(put.Put); err != nil {
 		return nil, err
 	}
 	a := &e.Doc
@@ -92,7 +96,7 @@ func (c *Controller) applyAction(e *Entity[Action], name Name, put PutAction, co
 		if put.Exec == nil {
 			return nil, Refuse(http.StatusBadRequest, "exec undefined")
 		}
-		a.Limits, a.Parameters = c.cfg.Limits.defaults(), Parameters{}
+		a.Limits, a.Parameters = allowed.defaults(), Parameters{}
 		if put.Annotations.Get("provide-api-key") == nil {
 			put.Annotations = put.Annotations.with("provide-api-key", json.RawMessage("false"))
 		}
@@ -103,11 +107,11 @@ func (c *Controller) applyAction(e *Entity[Action], name Name, put PutAction, co
 		return nil, err
 	}
 	var err error
-	if a.Limits, err = c.cfg.Limits.apply(a.Limits, put.Limits); err != nil {
+	if a.Limits, err = allowed.apply(a.Limits, put.Limits); err != nil {
 		return nil, err
 	}
 	wasSequence := a.Exec.Kind == kindSequence
-	code, err := c.applyExec(a, put.Exec, components)
+	code, err := c.applyExec(a, put.Exec, components, allowed)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +138,7 @@ func (a *Action) applyParameters(given Parameters, wasSequence bool) error {
 	return nil
 }
 
-func (c *Controller) applyExec(a *Action, put *PutExec, components []Name) (*string, error) {
+func (c *Controller) applyExec(a *Action, put *PutExec, components []Name, allowed Allowance) (*string, error) {
 	if put == nil {
 		return nil, nil
 	}
@@ -147,6 +151,9 @@ func (c *Controller) applyExec(a *Action, put *PutExec, components []Name) (*str
 	}
 	kind, err := c.resolveKind(put.Kind)
 	if err != nil {
+		return nil, err
+	}
+	if err := allowed.checkKind(kind); err != nil {
 		return nil, err
 	}
 	if put.Code == nil || *put.Code == "" {

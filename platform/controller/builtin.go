@@ -143,7 +143,12 @@ func (c *Controller) invokeBuiltin(ctx context.Context, run *bus.Run, by Identit
 	defer cancel()
 	start := time.Now()
 	status, result := c.carryOut(ctx, do, BuiltinCall{By: by, Args: run.Args, Transaction: run.Transaction}, a)
+	allowed, err := c.Allowance(ctx, run.Namespace)
+	if err != nil {
+		return nil, err
+	}
 	rec := builtinRecord(run, start, status, result)
+	rec.Unkept = !allowed.StoreActivations
 	act, err := rec.Encode()
 	if err != nil {
 		return nil, err

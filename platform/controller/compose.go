@@ -229,7 +229,13 @@ func (s *composition) publish(ctx context.Context, run *bus.Run) error {
 
 // keep writes the record, and returns what a caller who waits is told.
 func (s *composition) keep(o outcome) (*bus.Completed, error) {
-	act, err := s.record(o).Encode()
+	allowed, err := s.c.Allowance(context.Background(), s.by.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	rec := s.record(o)
+	rec.Unkept = !allowed.StoreActivations
+	act, err := rec.Encode()
 	if err != nil {
 		return nil, err
 	}

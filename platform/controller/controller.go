@@ -25,21 +25,22 @@ type Config struct {
 
 // Controller answers for the entities, and sends invocations on their way.
 type Controller struct {
-	cfg      Config
-	log      *slog.Logger
-	store    store.Store
-	runs     bus.Topic[*bus.Run]
-	subjects subjects
-	resolved resolvedActions
-	builtins map[Name]Builtin // complete before the first request
-	runKeys  runKeys
-	waiters  waiters // for the ends of runs
-	callers  waiters // for the ends of compositions
+	cfg       Config
+	log       *slog.Logger
+	store     store.Store
+	runs      bus.Topic[*bus.Run]
+	access    access
+	resolved  resolvedActions
+	throttles throttles
+	builtins  map[Name]Builtin // complete before the first request
+	runKeys   runKeys
+	routes    routeTables
+	waiters   waiters // for the ends of runs
+	callers   waiters // for the ends of compositions
 
 	composing    context.Context // ends with the compositions
 	abort        context.CancelFunc
 	compositions compositions
-	routes       routeTables
 
 	replies bus.Subscription[*bus.Completed]
 	stop    context.CancelFunc
@@ -55,13 +56,12 @@ func New(cfg Config, st store.Store, runs bus.Topic[*bus.Run], completed bus.Top
 	ctx, stop := context.WithCancel(context.Background())
 	c := &Controller{
 		cfg: cfg, log: log, store: st, runs: runs, replies: replies, stop: stop,
-		subjects: subjects{store: st},
 		waiters:  waiters{byID: map[string]chan *bus.Completed{}},
+		callers:  waiters{byID: map[string]chan *bus.Completed{}},
 		builtins: map[Name]Builtin{}, runKeys: runKeys{cfg.RunKeySecret},
-		callers: waiters{byID: map[string]chan *bus.Completed{}},
-
 		compositions: compositions{max: maxCompositions},
 	}
+	c.access = access{store: st, changed: c.resolved.forget}
 	c.composing, c.abort = context.WithCancel(context.Background())
 	c.tasks.Go(func() { c.hear(ctx) })
 	return c, nil
@@ -97,6 +97,7 @@ func (c *Controller) hear(ctx context.Context) {
 			}
 			return
 		}
+		c.throttles.flights.end(d.Body.ActivationID)
 		c.waiters.tell(d.Body)
 		d.Ack()
 	}

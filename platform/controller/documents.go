@@ -95,17 +95,26 @@ func (c *Controller) Count(ctx context.Context, namespace string, in store.Colle
 	return max(n-skip, 0), err
 }
 
-// checkParameters refuses parameters without a name, and too many of them.
-func (c *Controller) checkParameters(p Parameters) error {
-	size := 0
-	for _, param := range p {
+// checkSizes refuses parameters without a name, and too many of them, or annotations.
+func (c *Controller) checkSizes(put Put) error {
+	for _, param := range put.Parameters {
 		if param.Key == "" {
 			return Malformed("a parameter needs a 'key'")
 		}
-		size += len(param.Key) + len(param.Value)
 	}
-	if int64(size) > c.cfg.Limits.Payload {
-		return TooLarge("User defined parameters", int64(size), c.cfg.Limits.Payload)
+	if size := put.Parameters.size(); size > c.cfg.Limits.Payload {
+		return TooLarge("parameters", size, c.cfg.Limits.Payload)
+	}
+	if size := put.Annotations.size(); size > c.cfg.Limits.Payload {
+		return TooLarge("annotations", size, c.cfg.Limits.Payload)
 	}
 	return nil
+}
+
+// size is in bytes.
+func (p Parameters) size() (n int64) {
+	for _, param := range p {
+		n += int64(len(param.Key) + len(param.Value))
+	}
+	return n
 }

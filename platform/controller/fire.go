@@ -22,6 +22,10 @@ type Firing struct {
 // activation record that lists what came of it. The id is empty when there is no
 // active rule.
 func (c *Controller) Fire(ctx context.Context, f Firing) (id string, err error) {
+	allowed, err := c.throttleFiring(ctx, f.By.Namespace)
+	if err != nil {
+		return "", err
+	}
 	e, err := get[Trigger](ctx, c, store.Triggers, f.Trigger)
 	if err != nil {
 		return "", err
@@ -37,7 +41,7 @@ func (c *Controller) Fire(ctx context.Context, f Firing) (id string, err error) 
 	rec := &store.Record{
 		ID: newActivationID(), Name: f.Trigger.Name, Path: f.Trigger.Name,
 		Namespace: f.By.Namespace, Subject: f.By.Subject, Version: e.Doc.Version,
-		Start: time.Now().UnixMilli(), Result: f.Args,
+		Start: time.Now().UnixMilli(), Result: f.Args, Unkept: !allowed.StoreActivations,
 	}
 	for _, r := range rules {
 		line, err := store.Encode(c.fireRule(ctx, f, rec.ID, r, args))

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/whiskaway/whiskaway/platform/store"
@@ -25,56 +24,30 @@ func HashKey(key string) []byte {
 	return sum[:]
 }
 
-// subjectsFor is how long a subject is remembered without asking the store.
-const subjectsFor = 5 * time.Second
-
-// subjects remembers who was asked for lately. Only subjects that exist are
-// remembered, so it cannot be filled by guessing.
-type subjects struct {
-	store store.Store
-	known sync.Map // uuid -> rememberedSubject
-}
-
-type rememberedSubject struct {
-	store.Subject
-	until time.Time
-}
-
-func (s *subjects) get(ctx context.Context, uuid string) (store.Subject, error) {
-	if v, ok := s.known.Load(uuid); ok {
-		if r := v.(rememberedSubject); time.Now().Before(r.until) {
-			return r.Subject, nil
-		}
-	}
-	sub, err := s.store.Subject(ctx, uuid)
-	if err != nil {
-		s.known.Delete(uuid)
-		return sub, err
-	}
-	s.known.Store(uuid, rememberedSubject{sub, time.Now().Add(subjectsFor)})
-	return sub, nil
-}
-
 // Authenticate returns who has that key. The error is a 401 when nobody has.
 func (c *Controller) Authenticate(ctx context.Context, uuid, key string) (Identity, error) {
 	if uuid == runKeyUUID {
-		return c.authenticateRun(key)
+		return c.authenticateRun(ctx, key)
 	}
-	sub, err := c.subjects.get(ctx, uuid)
+	sub, err := c.access.subject(ctx, uuid)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return Identity{}, err
 	}
-	// An unknown uuid takes the same way, with a hash that nothing matches.
-	if subtle.ConstantTimeCompare(HashKey(key), sub.KeyHash) != 1 {
+	// An unknown uuid takes the same way, with a hash that nothing matches. Who is blocked has no good key, as
+	// in OpenWhisk.
+	if subtle.ConstantTimeCompare(HashKey(key), sub.KeyHash) != 1 || sub.Blocked {
 		return Identity{}, errBadKey
 	}
 	return Identity{Subject: sub.Name, Namespace: sub.Namespace, Key: uuid + ":" + key}, nil
 }
 
 // authenticateRun is Authenticate for the key that a run was given.
-func (c *Controller) authenticateRun(key string) (Identity, error) {
+func (c *Controller) authenticateRun(ctx context.Context, key string) (Identity, error) {
 	id, ok := c.runKeys.identity(key, time.Now())
 	if !ok {
+		return Identity{}, errBadKey
+	}
+	if err := c.MayAct(ctx, id.Subject, id.Namespace); err != nil {
 		return Identity{}, errBadKey
 	}
 	return id, nil

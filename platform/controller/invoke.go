@@ -34,6 +34,9 @@ type Reader interface {
 // Invoke sends an invocation on its way and returns the activation's id. done is
 // nil unless the end came within in.Wait, and before ctx ended.
 func (c *Controller) Invoke(ctx context.Context, in Invocation) (id string, done *bus.Completed, err error) {
+	if err := c.throttle(ctx, in.By.Namespace); err != nil {
+		return "", nil, err
+	}
 	a, err := c.resolve(ctx, in.By, in.Action)
 	if err != nil {
 		return "", nil, err
@@ -131,7 +134,13 @@ func await(ctx context.Context, end <-chan *bus.Completed, in Invocation) *bus.C
 }
 
 func (c *Controller) publish(ctx context.Context, run *bus.Run) error {
+	if err := c.takeOff(ctx, run); err != nil {
+		return err
+	}
 	err := c.runs.Publish(ctx, bus.Message[*bus.Run]{Key: run.Action.FullName(), Size: len(run.Args) + 1024, Body: run})
+	if err != nil {
+		c.throttles.flights.end(run.ActivationID)
+	}
 	switch {
 	case errors.Is(err, bus.ErrFull):
 		return errOverloaded

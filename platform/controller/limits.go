@@ -14,9 +14,15 @@ type Limits struct {
 	Code        int64 // bytes of an action's code, as it is sent
 	Payload     int64 // bytes of an invocation's or an entity's parameters
 	Sequence    int   // actions of a sequence, and components of a conductor's composition
+	Result      int64 // bytes of a result; what is longer is cut
+
+	// What each namespace may do unless it has limits of its own; Unlimited: any number.
+	PerMinute      int // invocations in a minute
+	Concurrent     int // invocations under way at a time
+	FiresPerMinute int // firings of triggers
 }
 
-// DefaultLimits are OpenWhisk's.
+// DefaultLimits are OpenWhisk's, but for those of namespaces: there are none.
 func DefaultLimits() Limits {
 	return Limits{
 		Timeout:     Range{100, 300_000, 60_000},
@@ -26,6 +32,8 @@ func DefaultLimits() Limits {
 		Code:        48 << 20,
 		Payload:     1 << 20,
 		Sequence:    50,
+		Result:      1 << 20,
+		PerMinute:   Unlimited, Concurrent: Unlimited, FiresPerMinute: Unlimited,
 	}
 }
 

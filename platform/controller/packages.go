@@ -24,7 +24,7 @@ func (c *Controller) PutPackage(ctx context.Context, id Identity, name Name, put
 	if name.Name == "default" {
 		return nil, Refuse(http.StatusBadRequest, "Package name 'default' is reserved.")
 	}
-	if err := c.checkParameters(put.Parameters); err != nil {
+	if err := c.checkSizes(put.Put); err != nil {
 		return nil, err
 	}
 	to, err := c.bindingOf(ctx, id, put.Binding)

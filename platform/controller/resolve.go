@@ -120,12 +120,6 @@ func (c *Controller) ResolveWebAction(ctx context.Context, name Name) (*Resolved
 	return a, owner, err
 }
 
-// ownerOf returns the identity of a namespace without its key: keys are not kept
-// in clear, so an action that is invoked without one is not given one.
-func (c *Controller) ownerOf(_ context.Context, namespace string) (Identity, error) {
-	return Identity{Subject: namespace, Namespace: namespace}, nil
-}
-
 func newResolved(name Name, found *packagedAction) (*ResolvedAction, error) {
 	doc, at := &found.Doc, found.row.Key
 	a := &ResolvedAction{

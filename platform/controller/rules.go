@@ -18,6 +18,9 @@ type PutRule struct {
 // PutRule creates or updates a rule. A new one is active; what put does not say
 // stays as it was.
 func (c *Controller) PutRule(ctx context.Context, id Identity, name Name, put PutRule, overwrite bool) (*Rule, error) {
+	if err := c.checkSizes(put.Put); err != nil {
+		return nil, err
+	}
 	e, err := getToPut[Rule](ctx, c, store.Rules, name, overwrite)
 	if err != nil {
 		return nil, err

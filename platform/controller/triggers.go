@@ -8,7 +8,7 @@ import (
 
 // PutTrigger creates or updates a trigger. What put does not say stays as it was.
 func (c *Controller) PutTrigger(ctx context.Context, name Name, put Put, overwrite bool) (*Trigger, error) {
-	if err := c.checkParameters(put.Parameters); err != nil {
+	if err := c.checkSizes(put); err != nil {
 		return nil, err
 	}
 	e, err := getToPut[Trigger](ctx, c, store.Triggers, name, overwrite)

@@ -19,7 +19,7 @@ func record(run *bus.Run, e *execution, received time.Time) *store.Record {
 		Name: run.Action.Name, Namespace: run.Namespace, Subject: run.Subject, Version: run.Action.Version,
 		Path:  run.Action.ListPath(),
 		Start: e.start.UnixMilli(), End: e.end.UnixMilli(), Duration: &duration,
-		Status: e.status, Result: e.result, Logs: e.logs,
+		Status: e.status, Result: e.result, Logs: e.logs, Unkept: run.Unkept,
 		Annotations: []store.Annotation{
 			{Key: "path", Value: run.Action.FullName()[1:]},
 			{Key: "waitTime", Value: max(e.start.Sub(accepted).Milliseconds(), 0)},

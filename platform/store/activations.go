@@ -15,7 +15,7 @@ func (s *Database) PutActivation(ctx context.Context, a *Activation) error {
 // Activation implements Store.
 func (s *Database) Activation(ctx context.Context, namespace, id string) (*Activation, error) {
 	if a := s.writer.pendingByID(id); a != nil {
-		if a.Namespace != namespace {
+		if a.Namespace != namespace || a.Unkept {
 			return nil, ErrNotFound
 		}
 		return a, nil

@@ -118,6 +118,24 @@ CREATE TABLE apis (
 	PRIMARY KEY (namespace, base_path)
 );`,
 	},
+	// Several subjects for a namespace, and several namespaces for a subject's name; limits of namespaces. The counter tells
+	// who remembers either that something was changed.
+	{
+		sqlite: `
+ALTER TABLE subjects ADD COLUMN blocked INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE subjects ADD COLUMN created INTEGER NOT NULL DEFAULT 0;
+CREATE UNIQUE INDEX subjects_by_name ON subjects (name, namespace);
+CREATE INDEX subjects_by_namespace ON subjects (namespace);
+INSERT INTO counters VALUES ('access', 0);
+CREATE TABLE namespaces (name TEXT PRIMARY KEY, limits BLOB NOT NULL) STRICT;`,
+		postgres: `
+ALTER TABLE subjects ADD COLUMN blocked BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE subjects ADD COLUMN created BIGINT NOT NULL DEFAULT 0;
+CREATE UNIQUE INDEX subjects_by_name ON subjects (name, namespace);
+CREATE INDEX subjects_by_namespace ON subjects (namespace);
+INSERT INTO counters VALUES ('access', 0);
+CREATE TABLE namespaces (name TEXT PRIMARY KEY, limits BYTEA NOT NULL);`,
+	},
 }
 
 func (s *Database) migrate(ctx context.Context) error {

@@ -35,6 +35,7 @@ type Record struct {
 	Path   string          `json:"-"` // "package/name" or "name"
 	Result json.RawMessage `json:"-"` // valid JSON; never changed on the way
 	Logs   []string        `json:"-"`
+	Unkept bool            `json:"-"` // as of Activation
 }
 
 // An Annotation is something said of a record or an entity.
@@ -57,7 +58,7 @@ func (r *Record) Encode() (*Activation, error) {
 	}
 	return &Activation{
 		ID: r.ID, Namespace: r.Namespace, Path: r.Path, Start: r.Start, Status: r.Status,
-		Head: head, Response: r.response(), Logs: logs,
+		Head: head, Response: r.response(), Logs: logs, Unkept: r.Unkept,
 	}, nil
 }
 

@@ -18,14 +18,6 @@ var (
 	ErrUnreachable = errors.New("the database cannot be reached just now")
 )
 
-// A Subject is somebody who may call the API.
-type Subject struct {
-	UUID      string // the first half of the API key
-	Name      string
-	Namespace string
-	KeyHash   []byte // SHA-256 of the key's second half
-}
-
 // A Collection is a kind of entity. Entities of all collections share their
 // names, as they do in OpenWhisk.
 type Collection string
@@ -75,6 +67,7 @@ type Activation struct {
 	Head      []byte // the record without response and logs: a JSON object
 	Response  []byte // JSON
 	Logs      []byte // a JSON array
+	Unkept    bool   // it is over, which the store must know, but nobody can read it
 }
 
 // A Filter chooses activations.
@@ -91,10 +84,8 @@ type Filter struct {
 // Store is what the platform needs of a database. All methods may be called at
 // the same time.
 type Store interface {
-	// Subject returns the subject with that uuid, or ErrNotFound.
-	Subject(ctx context.Context, uuid string) (Subject, error)
-	// SetSubject adds s and removes every other subject of its namespace.
-	SetSubject(ctx context.Context, s Subject) error
+	Subjects
+	Namespaces
 
 	// Get returns an entity of any collection, or ErrNotFound.
 	Get(ctx context.Context, key Key) (Entity, error)

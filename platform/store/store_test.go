@@ -166,7 +166,7 @@ func testStateSurvivesAReopen(t *testing.T, at place) {
 	s, ctx := at.open(t), t.Context()
 	code := "code"
 	e := put(t, s, Entity{Key: Key{"guest", "", "hello"}, Collection: Actions, Doc: []byte(`{}`)}, &code)
-	if err := s.SetSubject(ctx, Subject{"u", "guest", "guest", []byte("hash")}); err != nil {
+	if err := s.SetSubject(ctx, Subject{UUID: "u", Name: "guest", Namespace: "guest", KeyHash: []byte("hash")}); err != nil {
 		t.Fatal(err)
 	}
 	s.PutActivation(ctx, activation(1))

@@ -208,11 +208,13 @@ func (w *activationWriter) commit(ctx context.Context, batch []*Activation) erro
 	})
 }
 
-// lastOfEach leaves out records that a later one of the same id replaces.
+// lastOfEach leaves out records that a later one of the same id replaces, and those that are not kept.
 func lastOfEach(batch []*Activation) []*Activation {
 	last := make(map[string]*Activation, len(batch))
 	for _, a := range batch {
-		last[a.ID] = a
+		if !a.Unkept {
+			last[a.ID] = a
+		}
 	}
 	if len(last) == len(batch) {
 		return batch

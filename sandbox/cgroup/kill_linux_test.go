@@ -134,6 +134,43 @@ func TestOpenSweepsWhatAKilledServerLeft(t *testing.T) {
 	}
 }
 
+func TestSweepRemovesWhatKilledProcessesLeft(t *testing.T) {
+	prefix := testName(t)
+	m := manager(t)
+	if err := m.Close(); err != nil { // it only told whether to skip
+		t.Fatal(err)
+	}
+	var sleepers []int
+	for _, name := range []string{prefix + "-1", prefix + "-2", prefix + "x"} {
+		server := part(t, "server", name)
+		sleepers = append(sleepers, server.number(t))
+		server.Process.Kill()
+		server.Wait()
+	}
+	if err := Sweep(prefix); err != nil {
+		t.Fatal(err)
+	}
+	if alive(sleepers[0]) || alive(sleepers[1]) || !alive(sleepers[2]) {
+		t.Errorf("who lives: %v %v, and of another name %v", alive(sleepers[0]), alive(sleepers[1]), alive(sleepers[2]))
+	}
+	for _, tree := range m.trees {
+		if left, _ := filepath.Glob(filepath.Join(tree.own, "whiskaway-"+prefix+"*")); len(left) != 1 {
+			t.Errorf("left: %v", left)
+		}
+	}
+	if err := Sweep(prefix[:len(prefix)-1]); err != nil { // it must end with a '-'
+		t.Fatal(err)
+	}
+	m, err := Open(prefix+"x", slog.New(slog.DiscardHandler)) // removes the third
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAll(t, m)
+	if alive(sleepers[2]) {
+		t.Error("the third lives")
+	}
+}
+
 func TestOpenSweepsAfterAKillAtAnyMoment(t *testing.T) {
 	name, marker := testName(t), fmt.Sprint(100_000+os.Getpid(), ".25")
 	m := manager(t)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -75,6 +76,27 @@ func open(h host, name string, log *slog.Logger) (*Manager, error) {
 		log.Info("some control groups cannot be used", "why", strings.Join(refused, "; "))
 	}
 	return m, nil
+}
+
+// Sweep removes the parent groups "whiskaway-PREFIX-..." below the group that this process is in, and kills who is
+// left there: what was killed could not Close them. The prefix is as a name for Open. Where there are no groups
+// there is nothing to do.
+func Sweep(prefix string) error { return sweep(realHost(), prefix) }
+
+func sweep(h host, prefix string) error {
+	places, _, err := h.places()
+	if err != nil {
+		return nil // there are none
+	}
+	var failed []error
+	for _, p := range places {
+		t := &tree{host: h, place: p}
+		groups, _ := filepath.Glob(filepath.Join(p.own, "whiskaway-"+prefix+"-*"))
+		for _, dir := range groups {
+			failed = append(failed, t.remove(dir))
+		}
+	}
+	return errors.Join(failed...)
 }
 
 // order puts first what kills best: version 2, then the freezer.

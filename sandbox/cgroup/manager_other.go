@@ -21,6 +21,9 @@ func Open(string, *slog.Logger) (*Manager, error) {
 	return nil, fmt.Errorf("%w: %s has none", ErrNone, runtime.GOOS)
 }
 
+// Sweep has nothing to do.
+func Sweep(string) error { return nil }
+
 // Enforced says which limits really hold: none.
 func (m *Manager) Enforced() []string { return nil }
 
