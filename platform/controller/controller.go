@@ -18,6 +18,8 @@ type Config struct {
 	Name   string
 	Limits Limits
 	Kinds  []Kind
+	// Codec is how runs are written into the journal.
+	Codec bus.Codec[*bus.Run]
 }
 
 // Controller answers for the entities, and sends invocations on their way.
@@ -29,6 +31,7 @@ type Controller struct {
 	subjects subjects
 	resolved resolvedActions
 	waiters  waiters
+	gate     gate
 
 	replies bus.Subscription[*bus.Completed]
 	stop    context.CancelFunc
@@ -37,6 +40,9 @@ type Controller struct {
 
 // New starts a controller that publishes to runs and hears of ends on completed.
 func New(cfg Config, st store.Store, runs bus.Topic[*bus.Run], completed bus.Topic[*bus.Completed], log *slog.Logger) (*Controller, error) {
+	if cfg.Codec == nil {
+		return nil, errors.New("a controller needs a codec for its journal")
+	}
 	replies, err := completed.Subscribe()
 	if err != nil {
 		return nil, err
