@@ -2,7 +2,6 @@ package platform
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -109,24 +108,4 @@ func (p props) write() error {
 		return fmt.Errorf("writing the API key: %w", err)
 	}
 	return nil
-}
-
-// runKeySecret returns what the keys of runs are signed with, and makes it at the first start.
-func runKeySecret(dir string) ([]byte, error) {
-	path := filepath.Join(dir, "runkey")
-	secret, err := os.ReadFile(path)
-	switch {
-	case err == nil && len(secret) == 32:
-		return secret, nil
-	case err == nil:
-		return nil, fmt.Errorf("%s has %d bytes instead of 32: remove it, a new one is made then", path, len(secret))
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("reading the secret of the runs' keys: %w", err)
-	}
-	secret = make([]byte, 32)
-	rand.Read(secret) // never fails
-	if err := os.WriteFile(path, secret, 0o600); err != nil {
-		return nil, fmt.Errorf("writing the secret of the runs' keys: %w", err)
-	}
-	return secret, nil
 }

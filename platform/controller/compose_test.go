@@ -50,7 +50,7 @@ func newRoom(t *testing.T, answer func(*bus.Run) (result string, ok bool)) *room
 			if err != nil {
 				return
 			}
-			d.Ack()
+			d.Ack(context.Background())
 			if result, ok := answer(d.Body); ok {
 				r.completed.Publish(context.Background(), bus.Message[*bus.Completed]{Body: &bus.Completed{
 					ActivationID: d.Body.ActivationID, Head: []byte("{}"), Response: []byte("{}"), Result: []byte(result), Logs: []byte("[]"), Duration: 2,

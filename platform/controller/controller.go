@@ -21,6 +21,8 @@ type Config struct {
 	// RunKeySecret signs the API keys of runs that nobody's own key came with: 32 random
 	// bytes, the same after a restart.
 	RunKeySecret []byte
+	// Codec is how runs are written into the journal.
+	Codec bus.Codec[*bus.Run]
 }
 
 // Controller answers for the entities, and sends invocations on their way.
@@ -35,6 +37,7 @@ type Controller struct {
 	builtins  map[Name]Builtin // complete before the first request
 	runKeys   runKeys
 	routes    routeTables
+	gate      gate
 	waiters   waiters // for the ends of runs
 	callers   waiters // for the ends of compositions
 
@@ -49,6 +52,9 @@ type Controller struct {
 
 // New starts a controller that publishes to runs and hears of ends on completed.
 func New(cfg Config, st store.Store, runs bus.Topic[*bus.Run], completed bus.Topic[*bus.Completed], log *slog.Logger) (*Controller, error) {
+	if cfg.Codec == nil {
+		return nil, errors.New("a controller needs a codec for its journal")
+	}
 	replies, err := completed.Subscribe()
 	if err != nil {
 		return nil, err
@@ -99,7 +105,9 @@ func (c *Controller) hear(ctx context.Context) {
 		}
 		c.throttles.flights.end(d.Body.ActivationID)
 		c.waiters.tell(d.Body)
-		d.Ack()
+		if err := d.Ack(ctx); err != nil && ctx.Err() == nil {
+			c.log.Error("acknowledging an activation's end", "error", err)
+		}
 	}
 }
 

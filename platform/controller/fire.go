@@ -22,6 +22,10 @@ type Firing struct {
 // activation record that lists what came of it. The id is empty when there is no
 // active rule.
 func (c *Controller) Fire(ctx context.Context, f Firing) (id string, err error) {
+	if err := c.gate.enter(); err != nil {
+		return "", err
+	}
+	defer c.gate.leave()
 	allowed, err := c.throttleFiring(ctx, f.By.Namespace)
 	if err != nil {
 		return "", err
@@ -54,7 +58,7 @@ func (c *Controller) Fire(ctx context.Context, f Firing) (id string, err error) 
 	if err != nil {
 		return "", err
 	}
-	return rec.ID, c.store.PutActivation(ctx, act)
+	return rec.ID, c.store.KeepActivation(context.WithoutCancel(ctx), act)
 }
 
 func anyActive(rules []*Entity[Rule]) bool {
@@ -83,7 +87,7 @@ func (c *Controller) fireRule(ctx context.Context, f Firing, cause string, r *En
 		res.Error = "Rule '" + res.Rule + "' is inactive, action '" + res.Action + "' was not activated."
 		return res
 	}
-	id, _, err := c.Invoke(ctx, Invocation{
+	id, _, err := c.invoke(ctx, Invocation{
 		By: f.By, Action: r.Doc.Action.name(), Args: args, Transaction: f.Transaction, Cause: cause,
 	})
 	var refused *Error

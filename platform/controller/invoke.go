@@ -34,6 +34,15 @@ type Reader interface {
 // Invoke sends an invocation on its way and returns the activation's id. done is
 // nil unless the end came within in.Wait, and before ctx ended.
 func (c *Controller) Invoke(ctx context.Context, in Invocation) (id string, done *bus.Completed, err error) {
+	if err := c.gate.enter(); err != nil {
+		return "", nil, err
+	}
+	defer c.gate.leave()
+	return c.invoke(ctx, in)
+}
+
+// invoke is Invoke for who is past the gate.
+func (c *Controller) invoke(ctx context.Context, in Invocation) (id string, done *bus.Completed, err error) {
 	if err := c.throttle(ctx, in.By.Namespace); err != nil {
 		return "", nil, err
 	}
@@ -81,9 +90,9 @@ func (c *Controller) InvokeResolved(ctx context.Context, a *ResolvedAction, in I
 		return run.ActivationID, done, err
 	}
 	if in.Wait <= 0 {
-		return run.ActivationID, nil, c.publish(ctx, run)
+		return run.ActivationID, nil, c.accept(ctx, run)
 	}
-	run.ReplyTo = c.cfg.Name
+	run.ReplyTo, run.Sending = c.cfg.Name, new(bus.Sending)
 	if in.Reader != nil {
 		in.Reader.Accepted(run.ActivationID)
 		run.Reader = in.Reader
@@ -93,7 +102,17 @@ func (c *Controller) InvokeResolved(ctx context.Context, a *ResolvedAction, in I
 	if err := c.publish(ctx, run); err != nil {
 		return "", nil, err
 	}
-	return run.ActivationID, await(ctx, end, in), nil
+	if done = await(ctx, end, in); done != nil || ctx.Err() != nil {
+		return run.ActivationID, done, nil
+	}
+	if err := c.acceptLate(ctx, run); err != nil {
+		return "", nil, err
+	}
+	select {
+	case done = <-end: // it came meanwhile
+	default:
+	}
+	return run.ActivationID, done, nil
 }
 
 // newRun is the run of an action that is no composition.
@@ -137,7 +156,7 @@ func (c *Controller) publish(ctx context.Context, run *bus.Run) error {
 	if err := c.takeOff(ctx, run); err != nil {
 		return err
 	}
-	err := c.runs.Publish(ctx, bus.Message[*bus.Run]{Key: run.Action.FullName(), Size: len(run.Args) + 1024, Body: run})
+	err := c.runs.Publish(ctx, run.Message())
 	if err != nil {
 		c.throttles.flights.end(run.ActivationID)
 	}

@@ -95,6 +95,10 @@ func (w *WebAction) Admits(hasKey bool, header string) bool {
 // Whether in.Args may be is the caller's to check.
 func (c *Controller) InvokeWeb(ctx context.Context, w *WebAction, in Invocation) (id string, done *bus.Completed, err error) {
 	in.By = w.owner
+	if err := c.gate.enter(); err != nil {
+		return "", nil, err
+	}
+	defer c.gate.leave()
 	if err := c.throttle(ctx, in.By.Namespace); err != nil {
 		return "", nil, err
 	}

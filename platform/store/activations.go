@@ -12,6 +12,14 @@ func (s *Database) PutActivation(ctx context.Context, a *Activation) error {
 	return s.writer.put(ctx, a)
 }
 
+// KeepActivation implements Store.
+func (s *Database) KeepActivation(ctx context.Context, a *Activation) error {
+	if err := s.writer.put(ctx, a); err != nil {
+		return err
+	}
+	return s.writer.waitWritten(ctx, a.ID)
+}
+
 // Activation implements Store.
 func (s *Database) Activation(ctx context.Context, namespace, id string) (*Activation, error) {
 	if a := s.writer.pendingByID(id); a != nil {

@@ -16,6 +16,7 @@ type Database struct {
 	dialect dialect
 	write   *sql.DB
 	read    *sql.DB // perhaps the same
+	journal *journal
 	writer  *activationWriter
 
 	closing  sync.Once
@@ -48,13 +49,21 @@ func newDatabase(ctx context.Context, d dialect, write, read *sql.DB, log *slog.
 		s.closePools()
 		return nil, fmt.Errorf("%w%s", err, d.advice(err))
 	}
+	var err error
+	if s.journal, err = startJournal(ctx, s); err != nil {
+		s.closePools()
+		return nil, fmt.Errorf("%w%s", err, d.advice(err))
+	}
 	s.writer = startWriter(s, log)
 	return s, nil
 }
 
 // Close implements Store.
 func (s *Database) Close() error {
-	s.closing.Do(func() { s.closeErr = errors.Join(s.writer.close(), s.closePools()) })
+	s.closing.Do(func() {
+		s.journal.close()
+		s.closeErr = errors.Join(s.writer.close(), s.closePools())
+	})
 	return s.closeErr
 }
 

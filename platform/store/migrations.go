@@ -136,6 +136,19 @@ CREATE INDEX subjects_by_namespace ON subjects (namespace);
 INSERT INTO counters VALUES ('access', 0);
 CREATE TABLE namespaces (name TEXT PRIMARY KEY, limits BYTEA NOT NULL);`,
 	},
+	// What was accepted and has no record yet. A place is never used twice.
+	{
+		sqlite: `
+CREATE TABLE journal (
+	place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+	code_id INTEGER NOT NULL, sent INTEGER NOT NULL, body BLOB NOT NULL
+) STRICT;`,
+		postgres: `
+CREATE TABLE journal (
+	place BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+	code_id BIGINT NOT NULL, sent BIGINT NOT NULL, body BYTEA NOT NULL
+);`,
+	},
 }
 
 func (s *Database) migrate(ctx context.Context) error {

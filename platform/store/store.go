@@ -117,6 +117,8 @@ type Store interface {
 	// the disk. It waits while too much is on that way, unless the disk takes
 	// nothing just now: then it is an error.
 	PutActivation(ctx context.Context, a *Activation) error
+	// KeepActivation is PutActivation that returns when the record is on the disk.
+	KeepActivation(ctx context.Context, a *Activation) error
 	// Activation returns a record, or ErrNotFound.
 	Activation(ctx context.Context, namespace, id string) (*Activation, error)
 	// Activations returns records, the youngest first.
@@ -130,6 +132,7 @@ type Store interface {
 	DeleteAlarm(ctx context.Context, namespace, trigger string) error
 	// Alarms returns all alarms.
 	Alarms(ctx context.Context) ([]Alarm, error)
+	Journal
 
 	// Close writes what is pending and ends the store.
 	Close() error

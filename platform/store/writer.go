@@ -203,9 +203,16 @@ func (w *activationWriter) commitPending(ctx context.Context) error {
 }
 
 func (w *activationWriter) commit(ctx context.Context, batch []*Activation) error {
-	return w.db.inTx(ctx, func(tx queryer) error {
-		return insertActivations(ctx, tx, lastOfEach(batch))
+	err := w.db.inTx(ctx, func(tx queryer) error {
+		if err := insertActivations(ctx, tx, lastOfEach(batch)); err != nil {
+			return err
+		}
+		return w.db.journal.settle(ctx, tx, batch)
 	})
+	if err == nil {
+		w.db.journal.settled(batch)
+	}
+	return err
 }
 
 // lastOfEach leaves out records that a later one of the same id replaces, and those that are not kept.
