@@ -49,7 +49,11 @@ func newFuzzedAPI(t testing.TB) *fuzzedAPI {
 	}
 	bounds := bus.Bounds{Messages: 1000, Bytes: 64 << 20}
 	runs, completed := bus.NewMemory[*bus.Run](bounds), bus.NewMemory[*bus.Completed](bounds)
-	c, err := controller.New(controller.Config{Name: "c", Limits: controller.DefaultLimits(), Kinds: controller.DefaultKinds()}, st, runs, completed, log)
+	codec, err := bus.NewRunCodec(make([]byte, bus.SecretSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := controller.New(controller.Config{Name: "c", Limits: controller.DefaultLimits(), Kinds: controller.DefaultKinds(), Codec: codec}, st, runs, completed, log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,8 @@ type Config struct {
 	Name   string
 	Limits Limits
 	Kinds  []Kind
+	// Codec is how runs are written into the journal.
+	Codec bus.Codec[*bus.Run]
 }
 
 // Controller answers for the entities, and sends invocations on their way.
@@ -30,6 +32,7 @@ type Controller struct {
 	resolved resolvedActions
 	waiters  waiters // for the ends of runs
 	callers  waiters // for the ends of compositions
+	gate     gate
 
 	composing    context.Context // ends with the compositions
 	abort        context.CancelFunc
@@ -42,6 +45,9 @@ type Controller struct {
 
 // New starts a controller that publishes to runs and hears of ends on completed.
 func New(cfg Config, st store.Store, runs bus.Topic[*bus.Run], completed bus.Topic[*bus.Completed], log *slog.Logger) (*Controller, error) {
+	if cfg.Codec == nil {
+		return nil, errors.New("a controller needs a codec for its journal")
+	}
 	replies, err := completed.Subscribe()
 	if err != nil {
 		return nil, err
@@ -53,7 +59,7 @@ func New(cfg Config, st store.Store, runs bus.Topic[*bus.Run], completed bus.Top
 		waiters:  waiters{byID: map[string]chan *bus.Completed{}},
 		callers:  waiters{byID: map[string]chan *bus.Completed{}},
 
-		compositions: compositions{max: maxCompositions},
+		compositions: compositions{max: maxCompositions, maxCaused: maxCaused},
 	}
 	c.composing, c.abort = context.WithCancel(context.Background())
 	c.tasks.Go(func() { c.hear(ctx) })

@@ -11,6 +11,14 @@ func (s *SQLite) PutActivation(ctx context.Context, a *Activation) error {
 	return s.writer.put(ctx, a)
 }
 
+// KeepActivation implements Store.
+func (s *SQLite) KeepActivation(ctx context.Context, a *Activation) error {
+	if err := s.writer.put(ctx, a); err != nil {
+		return err
+	}
+	return s.writer.waitWritten(ctx, a.ID)
+}
+
 // Activation implements Store.
 func (s *SQLite) Activation(ctx context.Context, namespace, id string) (*Activation, error) {
 	if a := s.writer.pendingByID(id); a != nil {

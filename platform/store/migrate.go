@@ -33,6 +33,10 @@ var migrations = []string{
 	) STRICT;
 	CREATE INDEX activations_by_start ON activations (namespace, start DESC);
 	CREATE INDEX activations_by_path ON activations (namespace, path, start DESC);`,
+	`CREATE TABLE journal (
+		place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+		code_id INTEGER NOT NULL, sent INTEGER NOT NULL, body BLOB NOT NULL
+	) STRICT;`,
 }
 
 func (s *SQLite) migrate(ctx context.Context) error {

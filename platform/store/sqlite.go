@@ -16,9 +16,10 @@ import (
 
 // SQLite is a Store in one file.
 type SQLite struct {
-	write  *sql.DB // one connection: SQLite has one writer
-	read   *sql.DB
-	writer *activationWriter
+	write   *sql.DB // one connection: SQLite has one writer
+	read    *sql.DB
+	writer  *activationWriter
+	journal *journal
 }
 
 // readers is how many queries may run at a time.
@@ -49,7 +50,12 @@ func OpenSQLite(ctx context.Context, path string, log *slog.Logger) (*SQLite, er
 		s.read.Close()
 		return nil, fmt.Errorf("the database %s: %w%s", path, err, advice(err))
 	}
-	s.writer = startWriter(s.write, log)
+	if s.journal, err = startJournal(ctx, s.write); err != nil {
+		s.write.Close()
+		s.read.Close()
+		return nil, fmt.Errorf("the database %s: %w%s", path, err, advice(err))
+	}
+	s.writer = startWriter(s.write, s.journal, log)
 	return s, nil
 }
 
@@ -112,6 +118,7 @@ func dsn(path, txlock string) string {
 
 // Close implements Store.
 func (s *SQLite) Close() error {
+	s.journal.close()
 	return errors.Join(s.writer.close(), s.read.Close(), s.write.Close())
 }
 

@@ -22,11 +22,12 @@ const (
 // An activationWriter writes the records that many runs hand over, many in one
 // transaction. Its goroutine owns the writing; mu guards what is pending.
 type activationWriter struct {
-	db   *sql.DB
-	log  *slog.Logger
-	wake chan struct{} // cap 1: there is something to do
-	stop chan struct{}
-	done chan struct{}
+	db      *sql.DB
+	journal *journal
+	log     *slog.Logger
+	wake    chan struct{} // cap 1: there is something to do
+	stop    chan struct{}
+	done    chan struct{}
 
 	mu      sync.Mutex
 	pending map[string]*Activation // not yet committed
@@ -37,9 +38,9 @@ type activationWriter struct {
 	lastErr error         // of the last transaction
 }
 
-func startWriter(db *sql.DB, log *slog.Logger) *activationWriter {
+func startWriter(db *sql.DB, j *journal, log *slog.Logger) *activationWriter {
 	w := &activationWriter{
-		db: db, log: log,
+		db: db, journal: j, log: log,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 		pending: map[string]*Activation{}, written: make(chan struct{}),
 	}
@@ -218,7 +219,14 @@ func (w *activationWriter) commit(ctx context.Context, batch []*Activation) erro
 			return fmt.Errorf("inserting: %w", err)
 		}
 	}
-	return tx.Commit()
+	if err := w.journal.settle(ctx, tx, batch); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("committing: %w", err)
+	}
+	w.journal.settled(batch)
+	return nil
 }
 
 // close writes what is left. The error says that something could not be written.
