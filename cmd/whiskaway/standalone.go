@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -28,6 +30,7 @@ const localLabel = "local"
 type standaloneCommand struct {
 	*options
 	listen, balancerListen, data, pprof string
+	drain                               time.Duration
 	labels                              []string
 	machine                             machineFlags
 	tls                                 tlsFlags
@@ -46,6 +49,7 @@ func newStandalone(o *options) *cobra.Command {
 	f.StringVar(&c.balancerListen, "balancer-listen", "127.0.0.1:3234", "where the load balancer listens")
 	f.StringVar(&c.data, "data", "", "the data directory (default: whiskaway/standalone under the user's state directory)")
 	f.StringArrayVar(&c.labels, "label", nil, "a further label of this machine's own server; may be repeated")
+	f.DurationVar(&c.drain, "drain-timeout", callersTimeout, "how long callers who wait for an activation are still served when the platform is to stop; a second signal ends it at once")
 	c.machine.add(f)
 	c.tls.add(f)
 	pprofFlag(f, &c.pprof)
@@ -56,6 +60,9 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 	log, err := c.logger()
 	if err != nil {
 		return err
+	}
+	if c.drain < 0 {
+		return errors.New("--drain-timeout must not be negative; 0 answers callers who wait at once, without a result")
 	}
 	dir, err := dataDir(c.data, "standalone")
 	if err != nil {
@@ -77,7 +84,7 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer face.close()
-	s := standalone{log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine, pprof: c.pprof}
+	s := standalone{log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine, pprof: c.pprof, drain: c.drain}
 	return s.run(ctx, out)
 }
 
@@ -90,9 +97,15 @@ type standalone struct {
 	labels  []string
 	machine *machineFlags
 	pprof   string
+	drain   time.Duration
 }
 
+// callersTimeout is the longest that a blocking call may wait.
+const callersTimeout = time.Minute
+
 func (s *standalone) run(ctx context.Context, out io.Writer) error {
+	hurry, stop := secondSignal(ctx)
+	defer stop()
 	tokens, err := s.face.tokens(s.dir)
 	if err != nil {
 		return err
@@ -109,20 +122,20 @@ func (s *standalone) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	m.tellWalls(host)
-	defer closeInTime(s.log, "the server", host.Close)
+	defer closeUnless(hurry, s.log, "the server", host.Close)
 	bal, err := balancer.Open(balancer.Config{Dir: filepath.Join(s.dir, "balancer"), Log: s.log})
 	if err != nil {
 		return err
 	}
-	defer closeInTime(s.log, "the balancer", bal.Close)
+	defer closeUnless(hurry, s.log, "the balancer", bal.Close)
 	handler := wire.NewHandler(wire.HandlerConfig{Host: bal, Auth: tokens, Tokens: tokens, Join: joinBalancer(bal), Log: s.log})
 	defer handler.Close()
 	plat, err := s.openPlatform(ctx, m.kinds)
 	if err != nil {
 		return err
 	}
-	defer closeInTime(s.log, "the platform", plat.Close)
-	return s.serve(ctx, out, host, bal, handler, plat)
+	defer closeUnless(hurry, s.log, "the platform", plat.Close)
+	return s.serve(ctx, hurry, out, host, bal, handler, plat)
 }
 
 func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platform.Platform, error) {
@@ -147,7 +160,9 @@ func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platfo
 	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Log: s.log})
 }
 
-func (s *standalone) serve(ctx context.Context, out io.Writer, host *server.Server, bal *balancer.Balancer, h *wire.Handler, plat *platform.Platform) error {
+// serve serves until ctx ends and the platform has ended after that: whoever waits for an
+// activation gets the answer, and what runs for it may need the balancer and the server. hurry ends that, too.
+func (s *standalone) serve(ctx, hurry context.Context, out io.Writer, host *server.Server, bal *balancer.Balancer, h *wire.Handler, plat *platform.Platform) error {
 	props, err := plat.WriteProps(apiURL(s.api, loopback))
 	if err != nil {
 		return err
@@ -157,24 +172,25 @@ func (s *standalone) serve(ctx context.Context, out io.Writer, host *server.Serv
 		return err
 	}
 	defer unpublish()
-	g, ctx := errgroup.WithContext(ctx)
-	if err := servePprof(g, ctx, s.pprof); err != nil {
+	g, working := errgroup.WithContext(ctx)
+	if err := servePprof(g, working, s.pprof); err != nil {
 		return err
 	}
-	g.Go(func() error { return s.face.serve(ctx, h) })
-	// The platform ends before its connections: who waits for a run still gets the answer.
+	serving := drainFirst(ctx, working, hurry, g, s.drain, plat.Close)
+	g.Go(func() error { return s.face.serve(serving, h) })
+	// Also when something has failed the platform ends before its connections.
 	end := func() { closeInTime(s.log, "the platform", plat.Close) }
 	rest := wire.Server{Handler: plat.Handler(), Grace: requestGrace, OnShutdown: end, Log: s.log}
-	g.Go(func() error { return rest.Serve(ctx, s.api) })
+	g.Go(func() error { return rest.Serve(serving, s.api) })
 	g.Go(func() error {
-		err := bal.Join(ctx, balancer.Member{ID: host.ID(), Name: host.Name(), Host: host})
-		if ctx.Err() != nil {
+		err := bal.Join(serving, balancer.Member{ID: host.ID(), Name: host.Name(), Host: host})
+		if serving.Err() != nil {
 			return nil
 		}
 		return err
 	})
 	s.welcome(out, props)
-	return g.Wait()
+	return waitWithin(hurry, 0, g.Wait)
 }
 
 // emptyDir makes dir anew: what a killed platform left there is gone.

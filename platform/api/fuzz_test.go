@@ -89,7 +89,7 @@ func fakeInvoker(runs bus.Subscription[*bus.Run], completed bus.Topic[*bus.Compl
 			done.Status, done.Result = store.StatusWhiskError, []byte(`{"error":"the arguments are not JSON"}`)
 		}
 		completed.Publish(context.Background(), bus.Message[*bus.Completed]{Body: done})
-		d.Ack()
+		d.Ack(context.Background())
 	}
 }
 

@@ -94,12 +94,3 @@ func missing(ok bool) error {
 	}
 	return errors.New("it has no arguments")
 }
-
-// JSONCodec is the codec of messages that are their own JSON.
-type JSONCodec[T any] struct{}
-
-// Encode implements Codec.
-func (JSONCodec[T]) Encode(m T) ([]byte, error) { return json.Marshal(m) }
-
-// Decode implements Codec.
-func (JSONCodec[T]) Decode(data []byte) (m T, err error) { return m, json.Unmarshal(data, &m) }

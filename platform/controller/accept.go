@@ -17,7 +17,7 @@ import (
 // accept makes a run outlive this process, and sends it on its way.
 func (c *Controller) accept(ctx context.Context, run *bus.Run) error {
 	run.Journaled = true
-	if err := c.journal(ctx, run, 0); err != nil {
+	if err := c.journal(ctx, run, store.Accepted{}); err != nil {
 		return err
 	}
 	if err := c.publish(ctx, run); err != nil {
@@ -30,25 +30,23 @@ func (c *Controller) accept(ctx context.Context, run *bus.Run) error {
 // on its way, perhaps in a container, perhaps over.
 func (c *Controller) acceptLate(ctx context.Context, run *bus.Run) error {
 	return run.Sending.Accept(func(sent bool) error {
-		var at int64
+		entry := store.Accepted{Late: true}
 		if sent {
-			at = time.Now().UnixMilli()
+			entry.Sent = time.Now().UnixMilli()
 		}
 		late := *run // the invoker has the other one in its hands
 		late.Journaled, late.ReplyTo = true, ""
-		return c.journal(ctx, &late, at)
+		return c.journal(ctx, &late, entry)
 	})
 }
 
-func (c *Controller) journal(ctx context.Context, run *bus.Run, sent int64) error {
-	body, err := c.cfg.Codec.Encode(run)
-	if err != nil {
+// journal adds the run as entry says.
+func (c *Controller) journal(ctx context.Context, run *bus.Run, entry store.Accepted) (err error) {
+	if entry.Body, err = c.cfg.Codec.Encode(run); err != nil {
 		return err
 	}
-	err = c.store.Accept(context.WithoutCancel(ctx), store.Accepted{
-		ID: run.ActivationID, Kind: store.AcceptedRun, CodeID: run.Action.CodeID, Sent: sent, Body: body,
-	})
-	if err != nil {
+	entry.ID, entry.Kind, entry.CodeID = run.ActivationID, store.AcceptedRun, run.Action.CodeID
+	if err = c.store.Accept(context.WithoutCancel(ctx), entry); err != nil {
 		return fmt.Errorf("accepting an activation: %w", err)
 	}
 	return nil
@@ -63,7 +61,7 @@ func (c *Controller) promise(ctx context.Context, rec *store.Record) error {
 	if err != nil {
 		return err
 	}
-	err = c.store.Accept(context.WithoutCancel(ctx), store.Accepted{ID: rec.ID, Kind: store.AcceptedRecord, Body: body})
+	err = c.store.Accept(context.WithoutCancel(ctx), store.Accepted{ID: rec.ID, Kind: store.AcceptedRecord, Late: true, Body: body})
 	if err != nil {
 		return fmt.Errorf("accepting an activation: %w", err)
 	}

@@ -97,7 +97,9 @@ func (c *Controller) hear(ctx context.Context) {
 			return
 		}
 		c.waiters.tell(d.Body)
-		d.Ack()
+		if err := d.Ack(ctx); err != nil && ctx.Err() == nil {
+			c.log.Error("acknowledging an activation's end", "error", err)
+		}
 	}
 }
 

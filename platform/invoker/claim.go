@@ -29,16 +29,18 @@ func (t *turn) claim() error {
 		return nil
 	}
 	run := t.d.Body
-	if !run.Journaled && !run.Sending.Begin() {
-		t.d.Ack()
-		t.mine = true
-		return nil
-	}
 	if t.v.leaves(run) {
 		return errLeft
 	}
-	t.d.Ack()
-	mine, err := t.v.store.Claim(context.Background(), run.ActivationID, time.Now())
+	if err := t.d.Ack(context.Background()); err != nil {
+		t.v.log.Warn("a run cannot be acknowledged, so that others may have it", "activation", run.ActivationID, "error", err)
+		return errLeft
+	}
+	if !run.Journaled && !run.Sending.Begin() {
+		t.mine = true
+		return nil
+	}
+	mine, err := t.v.store.Claim(context.Background(), run.ActivationID)
 	if err != nil {
 		return err
 	}
@@ -59,6 +61,15 @@ func (v *Invoker) unsent(run *bus.Run, e *execution, err error) error {
 	e.end = time.Now()
 	e.verdict = failed(store.StatusWhiskError, msgNotClaimed, err)
 	return nil
+}
+
+// execute is the execution of what was delivered; nil: the run was left to others.
+func (t *turn) execute(ctx context.Context) *execution {
+	run := t.d.Body
+	if t.d.Redelivered && !run.Journaled { // the journal would know
+		return ended(failed(store.StatusWhiskError, msgInvokerGone))
+	}
+	return t.v.execute(ctx, run, t.claim)
 }
 
 // Leave lets runs that are in the journal and not sent stay there, for the next start.

@@ -137,10 +137,9 @@ func (v *Invoker) take(ctx, runCtx context.Context) {
 // acknowledged before the run is sent: from then on nobody may repeat it.
 func (v *Invoker) handle(ctx context.Context, d *bus.Delivery[*bus.Run]) {
 	run, received := d.Body, time.Now()
-	mine := turn{v: v, d: d}
-	e := v.execute(ctx, run, mine.claim)
-	d.Ack() // also of what never came to be sent: its record says why, or it waits in the journal
-	if e == nil {
+	e := (&turn{v: v, d: d}).execute(ctx)
+	// Also of what never came to be sent: its record says why, or it waits in the journal.
+	if err := d.Ack(context.Background()); err != nil || e == nil {
 		return
 	}
 	if err := v.report(run, e, received); err != nil {

@@ -2,9 +2,10 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -17,6 +18,7 @@ type Accepted struct {
 	Kind   AcceptedKind
 	CodeID int64  // the code that it needs, which is kept for it; 0: none
 	Sent   int64  // when it was sent to a container, in milliseconds since 1970; 0: it certainly was not
+	Late   bool   // it may be over meanwhile, and have its record; not kept
 	Body   []byte // what Kind says
 	Place  int64  // its place in the order of the acceptances; the store sets it
 }
@@ -29,7 +31,7 @@ const (
 	// AcceptedRun is a bus.Run, encoded. What was not sent is queued again.
 	AcceptedRun AcceptedKind = "run"
 	// AcceptedRecord is the record of an activation that cannot be taken up again,
-	// as far as it is known: a Record with RecordBody.
+	// as far as it is known: the body is Record.Draft's.
 	AcceptedRecord AcceptedKind = "record"
 )
 
@@ -39,9 +41,9 @@ const (
 type Journal interface {
 	// Accept adds an entry, unless it has its record already.
 	Accept(ctx context.Context, a Accepted) error
-	// Claim marks an entry as sent at that time. It returns true once: whoever gets
-	// it may send the run, and nobody else ever.
-	Claim(ctx context.Context, id string, at time.Time) (bool, error)
+	// Claim marks an entry as sent now. It returns true once: whoever gets it may send
+	// the run, and nobody else ever.
+	Claim(ctx context.Context, id string) (bool, error)
 	// Forget removes an entry that was not to be accepted after all.
 	Forget(ctx context.Context, id string) error
 	// Left returns what earlier processes left, in the order of acceptance: up to limit
@@ -59,7 +61,7 @@ const (
 // A journal writes what many callers wait for, many in one transaction: while one is
 // being written, the next gathers. Its goroutine owns the writing.
 type journal struct {
-	db    *sql.DB
+	db    *Database
 	left  int64         // the last place that an earlier process used
 	wake  chan struct{} // cap 1
 	tasks sync.WaitGroup
@@ -70,34 +72,35 @@ type journal struct {
 	closed bool
 }
 
-// A journalChange is one caller's wish.
+// A journalChange is what one caller waits for. Nobody asks for a second one of the
+// same entry meanwhile.
 type journalChange struct {
-	do   func(ctx context.Context, tx *sql.Tx) error
+	accept *Accepted // what to add, or
+	claim  string    // whom to claim, or
+	forget string    // whom to forget
+
+	met  bool       // it was as the change expects: not over, and not claimed before
 	done chan error // cap 1
 }
 
 // startJournal begins with what an earlier process left.
-func startJournal(ctx context.Context, db *sql.DB) (*journal, error) {
+func startJournal(ctx context.Context, db *Database) (*journal, error) {
 	j := &journal{db: db, wake: make(chan struct{}, 1), open: map[string]bool{}}
-	// An entry beside its record came a moment too late to be removed with it.
-	if _, err := db.ExecContext(ctx, "DELETE FROM journal WHERE id IN (SELECT id FROM activations)"); err != nil {
-		return nil, fmt.Errorf("tidying the journal: %w", err)
-	}
-	rows, err := db.QueryContext(ctx, "SELECT id, place FROM journal")
-	if err != nil {
-		return nil, fmt.Errorf("reading the journal: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id string
-		var place int64
-		if err := rows.Scan(&id, &place); err != nil {
-			return nil, fmt.Errorf("reading the journal: %w", err)
+	err := db.inTx(ctx, func(tx queryer) error {
+		// An entry beside its record came a moment too late to be removed with it.
+		if _, err := tx.exec(ctx, "DELETE FROM journal WHERE id IN (SELECT id FROM activations)"); err != nil {
+			return err
 		}
-		j.open[id] = true
-		j.left = max(j.left, place)
-	}
-	if err := rows.Err(); err != nil {
+		_, err := all(ctx, tx, func(scan func(...any) error) (struct{}, error) {
+			var id string
+			var place int64
+			err := scan(&id, &place)
+			j.open[id], j.left = true, max(j.left, place)
+			return struct{}{}, err
+		}, "SELECT id, place FROM journal")
+		return err
+	})
+	if err != nil {
 		return nil, fmt.Errorf("reading the journal: %w", err)
 	}
 	j.tasks.Go(j.run)
@@ -120,10 +123,10 @@ func (j *journal) signal() {
 	}
 }
 
-// change waits until do is committed. It waits also when its caller does not any
+// change waits until c is committed. It waits also when its caller does not any
 // more: what came of it must be known.
-func (j *journal) change(do func(ctx context.Context, tx *sql.Tx) error) error {
-	c := &journalChange{do, make(chan error, 1)}
+func (j *journal) change(c *journalChange) error {
+	c.done = make(chan error, 1)
 	j.mu.Lock()
 	if j.closed {
 		j.mu.Unlock()
@@ -145,7 +148,7 @@ func (j *journal) run() {
 			if len(batch) == 0 {
 				break
 			}
-			err := diskFull(j.commit(batch))
+			err := j.commit(batch)
 			for _, c := range batch {
 				c.done <- err
 			}
@@ -165,21 +168,93 @@ func (j *journal) next() (batch []*journalChange, closed bool) {
 func (j *journal) commit(batch []*journalChange) error {
 	ctx, cancel := context.WithTimeout(context.Background(), journalWait)
 	defer cancel()
-	tx, err := j.db.BeginTx(ctx, nil)
+	err := j.db.inTx(ctx, func(tx queryer) error {
+		return errors.Join(acceptAll(ctx, tx, batch), claimAll(ctx, tx, batch), forgetAll(ctx, tx, batch))
+	})
 	if err != nil {
-		return fmt.Errorf("writing the journal: %w", err)
-	}
-	defer tx.Rollback() // does nothing after the commit
-	for _, c := range batch {
-		if err := c.do(ctx, tx); err != nil {
-			return fmt.Errorf("writing the journal: %w", err)
-		}
-	}
-	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("writing the journal: %w", err)
 	}
 	return nil
 }
+
+// acceptAll adds what is to be added, and takes away again what is over.
+func acceptAll(ctx context.Context, tx queryer, batch []*journalChange) error {
+	var rows, late []any
+	byID := map[string]*journalChange{}
+	for _, c := range batch {
+		if c.accept == nil {
+			continue
+		}
+		a := c.accept
+		c.met = true
+		rows = append(rows, a.ID, string(a.Kind), a.CodeID, a.Sent, a.Body)
+		if a.Late {
+			late, byID[a.ID] = append(late, a.ID), c
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	_, err := tx.exec(ctx, "INSERT INTO journal (id, kind, code_id, sent, body) VALUES (?, ?, ?, ?, ?)"+
+		strings.Repeat(", (?, ?, ?, ?, ?)", len(rows)/5-1), rows...)
+	if err != nil || len(late) == 0 {
+		return err
+	}
+	over, err := all(ctx, tx, oneText, "DELETE FROM journal WHERE id IN ("+marks(len(late))+
+		") AND id IN (SELECT a.id FROM activations a WHERE a.id = journal.id) RETURNING id", late...)
+	for _, id := range over {
+		byID[id].met = false
+	}
+	return err
+}
+
+// claimAll claims what was not claimed before.
+func claimAll(ctx context.Context, tx queryer, batch []*journalChange) error {
+	args := []any{time.Now().UnixMilli()}
+	byID := map[string][]*journalChange{}
+	for _, c := range batch {
+		if c.claim == "" {
+			continue
+		}
+		if byID[c.claim] == nil {
+			args = append(args, c.claim)
+		}
+		byID[c.claim] = append(byID[c.claim], c)
+	}
+	if len(byID) == 0 {
+		return nil
+	}
+	claimed, err := all(ctx, tx, oneText,
+		"UPDATE journal SET sent = ? WHERE sent = 0 AND id IN ("+marks(len(byID))+") RETURNING id", args...)
+	for _, id := range claimed {
+		byID[id][0].met = true
+	}
+	return err
+}
+
+func forgetAll(ctx context.Context, tx queryer, batch []*journalChange) error {
+	var ids []any
+	for _, c := range batch {
+		if c.forget != "" {
+			ids = append(ids, c.forget)
+		}
+	}
+	return removeAccepted(ctx, tx, ids)
+}
+
+func removeAccepted(ctx context.Context, tx queryer, ids []any) error {
+	for some := range slices.Chunk(ids, journalBatch) {
+		if _, err := tx.exec(ctx, "DELETE FROM journal WHERE id IN ("+marks(len(some))+")", some...); err != nil {
+			return fmt.Errorf("removing from the journal: %w", err)
+		}
+	}
+	return nil
+}
+
+// marks returns n question marks.
+func marks(n int) string { return "?" + strings.Repeat(", ?", n-1) }
+
+func oneText(scan func(...any) error) (text string, err error) { return text, scan(&text) }
 
 func (j *journal) opened(id string, open bool) {
 	j.mu.Lock()
@@ -193,19 +268,16 @@ func (j *journal) opened(id string, open bool) {
 
 // settle removes the entries of activations in the transaction that writes their
 // records. Whoever accepts one of them after this transaction finds the record.
-func (j *journal) settle(ctx context.Context, tx *sql.Tx, batch []*Activation) error {
+func (j *journal) settle(ctx context.Context, tx queryer, batch []*Activation) error {
+	var ids []any
+	j.mu.Lock()
 	for _, a := range batch {
-		j.mu.Lock()
-		open := j.open[a.ID]
-		j.mu.Unlock()
-		if !open {
-			continue
-		}
-		if err := forget(ctx, tx, a.ID); err != nil {
-			return err
+		if j.open[a.ID] {
+			ids = append(ids, a.ID)
 		}
 	}
-	return nil
+	j.mu.Unlock()
+	return removeAccepted(ctx, tx, ids)
 }
 
 // settled is called when that transaction is committed.
@@ -217,50 +289,27 @@ func (j *journal) settled(batch []*Activation) {
 	}
 }
 
-func forget(ctx context.Context, tx *sql.Tx, id string) error {
-	if _, err := tx.ExecContext(ctx, "DELETE FROM journal WHERE id = ?", id); err != nil {
-		return fmt.Errorf("removing from the journal: %w", err)
-	}
-	return nil
-}
-
 // Accept implements Journal.
-func (s *SQLite) Accept(_ context.Context, a Accepted) error {
+func (s *Database) Accept(_ context.Context, a Accepted) error {
+	c := &journalChange{accept: &a}
 	s.journal.opened(a.ID, true)
-	var added int64
-	err := s.journal.change(func(ctx context.Context, tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `INSERT INTO journal (id, kind, code_id, sent, body)
-			SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM activations WHERE id = ?)`,
-			a.ID, a.Kind, a.CodeID, a.Sent, a.Body, a.ID)
-		if err != nil {
-			return err
-		}
-		added, err = res.RowsAffected()
-		return err
-	})
-	if err != nil || added == 0 {
+	err := s.journal.change(c)
+	if err != nil || !c.met {
 		s.journal.opened(a.ID, false)
 	}
 	return err
 }
 
 // Claim implements Journal.
-func (s *SQLite) Claim(_ context.Context, id string, at time.Time) (mine bool, err error) {
-	err = s.journal.change(func(ctx context.Context, tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, "UPDATE journal SET sent = ? WHERE id = ? AND sent = 0", at.UnixMilli(), id)
-		if err != nil {
-			return err
-		}
-		n, err := res.RowsAffected()
-		mine = n == 1
-		return err
-	})
-	return mine && err == nil, err
+func (s *Database) Claim(_ context.Context, id string) (bool, error) {
+	c := &journalChange{claim: id}
+	err := s.journal.change(c)
+	return c.met && err == nil, err
 }
 
 // Forget implements Journal.
-func (s *SQLite) Forget(_ context.Context, id string) error {
-	err := s.journal.change(func(ctx context.Context, tx *sql.Tx) error { return forget(ctx, tx, id) })
+func (s *Database) Forget(_ context.Context, id string) error {
+	err := s.journal.change(&journalChange{forget: id})
 	if err == nil {
 		s.journal.opened(id, false)
 	}
@@ -268,21 +317,13 @@ func (s *SQLite) Forget(_ context.Context, id string) error {
 }
 
 // Left implements Journal.
-func (s *SQLite) Left(ctx context.Context, after int64, limit int) ([]Accepted, error) {
-	rows, err := s.read.QueryContext(ctx,
-		"SELECT id, kind, code_id, sent, body, place FROM journal WHERE place > ? AND place <= ? ORDER BY place LIMIT ?",
+func (s *Database) Left(ctx context.Context, after int64, limit int) ([]Accepted, error) {
+	list, err := all(ctx, s.reader(), func(scan func(...any) error) (a Accepted, err error) {
+		return a, scan(&a.ID, &a.Kind, &a.CodeID, &a.Sent, &a.Body, &a.Place)
+	}, "SELECT id, kind, code_id, sent, body, place FROM journal WHERE place > ? AND place <= ? ORDER BY place LIMIT ?",
 		after, s.journal.left, limit)
 	if err != nil {
 		return nil, fmt.Errorf("reading the journal: %w", err)
 	}
-	defer rows.Close()
-	var list []Accepted
-	for rows.Next() {
-		var a Accepted
-		if err := rows.Scan(&a.ID, &a.Kind, &a.CodeID, &a.Sent, &a.Body, &a.Place); err != nil {
-			return nil, fmt.Errorf("reading the journal: %w", err)
-		}
-		list = append(list, a)
-	}
-	return list, rows.Err()
+	return list, nil
 }

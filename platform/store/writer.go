@@ -2,10 +2,10 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -22,12 +22,11 @@ const (
 // An activationWriter writes the records that many runs hand over, many in one
 // transaction. Its goroutine owns the writing; mu guards what is pending.
 type activationWriter struct {
-	db      *sql.DB
-	journal *journal
-	log     *slog.Logger
-	wake    chan struct{} // cap 1: there is something to do
-	stop    chan struct{}
-	done    chan struct{}
+	db   *Database
+	log  *slog.Logger
+	wake chan struct{} // cap 1: there is something to do
+	stop chan struct{}
+	done chan struct{}
 
 	mu      sync.Mutex
 	pending map[string]*Activation // not yet committed
@@ -38,9 +37,9 @@ type activationWriter struct {
 	lastErr error         // of the last transaction
 }
 
-func startWriter(db *sql.DB, j *journal, log *slog.Logger) *activationWriter {
+func startWriter(db *Database, log *slog.Logger) *activationWriter {
 	w := &activationWriter{
-		db: db, journal: j, log: log,
+		db: db, log: log,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 		pending: map[string]*Activation{}, written: make(chan struct{}),
 	}
@@ -183,7 +182,7 @@ func (w *activationWriter) commitPending(ctx context.Context) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	err := diskFull(w.commit(ctx, batch))
+	err := w.commit(ctx, batch)
 
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -193,7 +192,9 @@ func (w *activationWriter) commitPending(ctx context.Context) error {
 	} else {
 		for _, a := range batch {
 			w.bytes -= len(a.Head) + len(a.Response) + len(a.Logs)
-			delete(w.pending, a.ID)
+			if w.pending[a.ID] == a { // not a later one
+				delete(w.pending, a.ID)
+			}
 		}
 	}
 	close(w.written)
@@ -202,31 +203,28 @@ func (w *activationWriter) commitPending(ctx context.Context) error {
 }
 
 func (w *activationWriter) commit(ctx context.Context, batch []*Activation) error {
-	tx, err := w.db.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("beginning: %w", err)
-	}
-	defer tx.Rollback() // does nothing after the commit
-	insert, err := tx.PrepareContext(ctx,
-		"INSERT OR REPLACE INTO activations (id, namespace, path, start, status, head, response, logs) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
-	if err != nil {
-		return fmt.Errorf("preparing: %w", err)
-	}
-	defer insert.Close()
-	for _, a := range batch {
-		_, err := insert.ExecContext(ctx, a.ID, a.Namespace, a.Path, a.Start, a.Status, a.Head, a.Response, a.Logs)
-		if err != nil {
-			return fmt.Errorf("inserting: %w", err)
+	err := w.db.inTx(ctx, func(tx queryer) error {
+		if err := insertActivations(ctx, tx, lastOfEach(batch)); err != nil {
+			return err
 		}
+		return w.db.journal.settle(ctx, tx, batch)
+	})
+	if err == nil {
+		w.db.journal.settled(batch)
 	}
-	if err := w.journal.settle(ctx, tx, batch); err != nil {
-		return err
+	return err
+}
+
+// lastOfEach leaves out records that a later one of the same id replaces.
+func lastOfEach(batch []*Activation) []*Activation {
+	last := make(map[string]*Activation, len(batch))
+	for _, a := range batch {
+		last[a.ID] = a
 	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("committing: %w", err)
+	if len(last) == len(batch) {
+		return batch
 	}
-	w.journal.settled(batch)
-	return nil
+	return slices.DeleteFunc(slices.Clone(batch), func(a *Activation) bool { return last[a.ID] != a })
 }
 
 // close writes what is left. The error says that something could not be written.
