@@ -136,7 +136,7 @@ func TestConductors(t *testing.T) {
 		s.put("loops", action{kind: "python:3", annotations: isConductor, code: "def main(a):\n    if a:\n        return {'params': a}\n    return {'action': 'loop'}\n"})
 		s.sequence("loop", "/_/loops")
 		r = s.compose(200, "loop", `{}`)
-		wantResult(t, r, 0, `{"error":"Too many actions in the composition."}`)
+		wantResult(t, r, 0, `{"error":"Too many actions in the sequence."}`)
 	})
 	t.Run("nobody waits", func(t *testing.T) {
 		var accepted struct {

@@ -67,7 +67,7 @@ func (c *Controller) compose(ctx context.Context, a *ResolvedAction, in Invocati
 	if err := c.checkParts(ctx, in.By, a); err != nil {
 		return "", nil, err
 	}
-	now, left := time.Now(), maxActivations
+	now, left := time.Now(), c.compositions.maxCaused
 	s := &composition{
 		c: c, action: a, by: in.By, id: newActivationID(), cause: in.Cause, topmost: true, left: &left,
 		accepted: now, start: now, transaction: in.Transaction, reader: in.Reader,
@@ -75,21 +75,46 @@ func (c *Controller) compose(ctx context.Context, a *ResolvedAction, in Invocati
 	if in.Reader != nil {
 		in.Reader.Accepted(s.id)
 	}
-	var end <-chan *bus.Completed
-	if in.Wait > 0 {
-		end = c.callers.add(s.id)
-		defer c.callers.remove(s.id)
+	if in.Wait <= 0 {
+		return s.id, nil, s.accept(ctx, in.Args)
 	}
-	args := in.Args
-	err := c.compositions.start(func() {
-		if done := s.run(c.composing, args); done != nil {
-			c.callers.tell(done)
+	end, draft := c.callers.add(s.id), s.record(outcome{})
+	defer c.callers.remove(s.id)
+	if err := s.begin(in.Args); err != nil {
+		return "", nil, err
+	}
+	done := await(ctx, end, in)
+	if done != nil || ctx.Err() != nil {
+		return s.id, done, nil
+	}
+	if err := c.promise(ctx, draft); err != nil {
+		return "", nil, err
+	}
+	select {
+	case done = <-end: // it came meanwhile
+	default:
+	}
+	return s.id, done, nil
+}
+
+// accept promises a record to somebody who does not wait, and begins.
+func (s *composition) accept(ctx context.Context, args json.RawMessage) error {
+	if err := s.c.promise(ctx, s.record(outcome{})); err != nil {
+		return err
+	}
+	if err := s.begin(args); err != nil {
+		return errors.Join(err, s.c.store.Forget(context.WithoutCancel(ctx), s.id))
+	}
+	return nil
+}
+
+// begin lets a topmost composition run in a goroutine of its own.
+func (s *composition) begin(args json.RawMessage) error {
+	return s.c.compositions.start(func() {
+		if done := s.run(s.c.composing, args); done != nil {
+			s.c.callers.tell(done)
 		}
 	})
-	if err != nil || in.Wait <= 0 {
-		return s.id, nil, err
-	}
-	return s.id, await(ctx, end, in), nil
 }
 
 // checkParts refuses a sequence with a part that id may not invoke.
@@ -143,10 +168,6 @@ func (s *composition) add(e ended) {
 	s.log.duration += e.duration
 	s.log.memory = max(s.log.memory, e.memory)
 }
-
-// maxActivations bounds how many activations one invocation may cause: conductors and
-// sequences that invoke each other come to no end otherwise, since each begins to count anew.
-const maxActivations = 10_000
 
 var errEndless = errors.New("the composition causes too many activations")
 
@@ -249,9 +270,9 @@ func (s *composition) keep(o outcome) (*bus.Completed, error) {
 	return done, nil
 }
 
-// record is the composition's in OpenWhisk's words.
+// record is the composition's in OpenWhisk's words; before the end, as far as it is known.
 func (s *composition) record(o outcome) *store.Record {
-	a := &s.action.action
+	a, duration := &s.action.action, s.log.duration
 	say := func(key string, value any) store.Annotation { return store.Annotation{Key: key, Value: value} }
 	list := []store.Annotation{say("topmost", s.topmost), say("path", a.FullName()[1:]), say("kind", kindSequence)}
 	if s.action.isConducting() {
@@ -270,7 +291,7 @@ func (s *composition) record(o outcome) *store.Record {
 	}
 	return &store.Record{
 		ID: s.id, Cause: s.cause, Name: a.Name, Path: a.ListPath(), Namespace: s.by.Namespace, Subject: s.by.Subject,
-		Version: a.Version, Start: s.start.UnixMilli(), End: time.Now().UnixMilli(), Duration: &s.log.duration,
+		Version: a.Version, Start: s.start.UnixMilli(), End: time.Now().UnixMilli(), Duration: &duration,
 		Status: o.status, Result: o.result, Logs: s.log.parts, Annotations: list,
 	}
 }

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -36,7 +37,11 @@ func newRoom(t *testing.T, answer func(*bus.Run) (result string, ok bool)) *room
 	}
 	bounds := bus.Bounds{Messages: 1000, Bytes: 64 << 20}
 	r := &room{t: t, store: st, runs: bus.NewMemory[*bus.Run](bounds), completed: bus.NewMemory[*bus.Completed](bounds), guest: Identity{Subject: "guest", Namespace: "guest"}}
-	r.Controller, err = New(Config{Name: "c", Limits: DefaultLimits(), Kinds: DefaultKinds()}, st, r.runs, r.completed, log)
+	codec, err := bus.NewRunCodec(make([]byte, bus.SecretSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Controller, err = New(Config{Name: "c", Limits: DefaultLimits(), Kinds: DefaultKinds(), Codec: codec}, st, r.runs, r.completed, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,32 +106,33 @@ func TestACompositionCausesABoundedNumberOfActivations(t *testing.T) {
 		runs++
 		return `{"action":"sequence"}`, true
 	})
+	r.compositions.maxCaused = 500
 	r.put("conductor", `{"exec":{"kind":"python:3","code":"x"},"annotations":[{"key":"conductor","value":true}]}`)
 	r.put("sequence", `{"exec":{"kind":"sequence","components":["/_/conductor"]}}`)
 	_, done, err := r.invoke("sequence", time.Minute)
 	if err != nil || done == nil || done.Status != store.StatusApplicationError || string(done.Result) != `{"error":"Too many actions in the composition."}` {
 		t.Fatalf("%+v, %v", done, err)
 	}
-	if runs != maxActivations {
-		t.Errorf("%d runs, want %d", runs, maxActivations)
+	if runs != 500 {
+		t.Errorf("%d runs, want 500", runs)
 	}
 }
 
 func TestCompositionsAreBoundedInNumber(t *testing.T) {
-	hold := make(chan struct{})
+	held, release := context.WithCancel(t.Context())
+	defer release()
 	r := newRoom(t, func(*bus.Run) (string, bool) {
-		<-hold
+		<-held.Done()
 		return `{}`, true
 	})
 	r.compositions.max = 2
 	r.put("a", `{"exec":{"kind":"python:3","code":"x"}}`)
 	r.put("s", `{"exec":{"kind":"sequence","components":["/_/a"]}}`)
 	for i := range 3 {
-		if _, _, err := r.invoke("s", 0); (err == errOverloaded) != (i == 2) {
+		if _, _, err := r.invoke("s", 0); errors.Is(err, errOverloaded) != (i == 2) {
 			t.Errorf("number %d: %v", i, err)
 		}
 	}
-	close(hold)
 }
 
 // When the platform stops, a composition that waits for a part ends with a record that says so,
@@ -166,7 +172,7 @@ func TestTheEndOfThePlatformEndsCompositions(t *testing.T) {
 			if err != nil || act.Status != store.StatusWhiskError {
 				t.Errorf("the record: %+v, %v", act, err)
 			}
-			if _, _, err := r.invoke("it", 0); err != errStopping {
+			if _, _, err := r.invoke("it", 0); !errors.Is(err, errStopping) {
 				t.Errorf("one more: %v", err)
 			}
 		})
@@ -176,14 +182,14 @@ func TestTheEndOfThePlatformEndsCompositions(t *testing.T) {
 // A queue that is full for a moment ends no composition that has begun.
 func TestAPartWaitsForRoomInTheQueue(t *testing.T) {
 	first := make(chan struct{})
-	release := make(chan struct{})
+	held, release := context.WithCancel(t.Context())
 	r := newRoom(t, func(run *bus.Run) (string, bool) {
 		if run.CausedBy != "" {
 			return `{"n":1}`, true
 		}
 		select {
 		case first <- struct{}{}:
-			<-release
+			<-held.Done()
 		default:
 		}
 		return `{}`, true
@@ -195,7 +201,7 @@ func TestAPartWaitsForRoomInTheQueue(t *testing.T) {
 	}
 	<-first // the invoker is busy
 	for {
-		if _, _, err := r.invoke("a", 0); err == errOverloaded {
+		if _, _, err := r.invoke("a", 0); errors.Is(err, errOverloaded) {
 			break
 		} else if err != nil {
 			t.Fatal(err)
@@ -205,7 +211,7 @@ func TestAPartWaitsForRoomInTheQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	close(release)
+	release()
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 		act, err := r.store.Activation(t.Context(), "guest", id)
 		if err == nil {

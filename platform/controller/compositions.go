@@ -5,13 +5,18 @@ import (
 	"sync"
 )
 
-// maxCompositions bounds the compositions that run at a time.
-const maxCompositions = 10_000
+const (
+	// maxCompositions bounds the compositions that run at a time.
+	maxCompositions = 10_000
+	// maxCaused bounds how many activations one invocation may cause: conductors and sequences
+	// that invoke each other come to no end otherwise, since each begins to count anew.
+	maxCaused = 10_000
+)
 
 // compositions are the sequences and conductors' compositions that run just now: a
 // goroutine for each that nobody but us has caused.
 type compositions struct {
-	max int
+	max, maxCaused int
 
 	mu      sync.Mutex
 	running int

@@ -65,7 +65,7 @@ func New(cfg Config, st store.Store, runs bus.Topic[*bus.Run], completed bus.Top
 		waiters:  waiters{byID: map[string]chan *bus.Completed{}},
 		callers:  waiters{byID: map[string]chan *bus.Completed{}},
 		builtins: map[Name]Builtin{}, runKeys: runKeys{cfg.RunKeySecret},
-		compositions: compositions{max: maxCompositions},
+		compositions: compositions{max: maxCompositions, maxCaused: maxCaused},
 	}
 	c.access = access{store: st, changed: c.resolved.forget}
 	c.composing, c.abort = context.WithCancel(context.Background())

@@ -53,7 +53,7 @@ func (c *Controller) invoke(ctx context.Context, in Invocation) (id string, done
 	if err := a.checkFinal(in.Args); err != nil {
 		return "", nil, err
 	}
-	return c.InvokeResolved(ctx, a, in)
+	return c.invokeResolved(ctx, a, in)
 }
 
 // checkFinal refuses arguments that set what must not be set.
@@ -73,9 +73,9 @@ func (a *ResolvedAction) checkFinal(args json.RawMessage) error {
 	return nil
 }
 
-// InvokeResolved is Invoke for an action that was resolved before. Whoever did that
-// has decided that in.By may, and that in.Args may be; in.Action is not looked at.
-func (c *Controller) InvokeResolved(ctx context.Context, a *ResolvedAction, in Invocation) (id string, done *bus.Completed, err error) {
+// invokeResolved is invoke for an action that was resolved before. Whoever did that has
+// decided that in.By may, and that in.Args may be; in.Action is not looked at.
+func (c *Controller) invokeResolved(ctx context.Context, a *ResolvedAction, in Invocation) (id string, done *bus.Completed, err error) {
 	if a.isComposition() {
 		return c.compose(ctx, a, in)
 	}

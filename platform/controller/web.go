@@ -102,5 +102,5 @@ func (c *Controller) InvokeWeb(ctx context.Context, w *WebAction, in Invocation)
 	if err := c.throttle(ctx, in.By.Namespace); err != nil {
 		return "", nil, err
 	}
-	return c.InvokeResolved(ctx, w.action, in)
+	return c.invokeResolved(ctx, w.action, in)
 }
