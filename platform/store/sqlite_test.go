@@ -10,7 +10,7 @@ import (
 )
 
 // newFile is a file in a directory whose name needs escaping.
-func newFile(t *testing.T) place {
+func newFile(t testing.TB) place {
 	return file(filepath.Join(t.TempDir(), "a#b?c%d e.db"))
 }
 
