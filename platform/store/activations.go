@@ -84,10 +84,9 @@ func (f Filter) where() (string, []any) {
 		b.WriteString(condition)
 		args = append(args, values...)
 	}
-	if pkg, name, ok := strings.Cut(f.Path, "/"); ok {
-		add(" AND package = ? AND package <> '' AND name = ?", pkg, name)
-	} else if f.Path != "" { // in whatever package
-		add(" AND name = ?", f.Path)
+	if f.Path != "" {
+		pkg, name := splitPath(f.Path)
+		add(" AND package = ? AND name = ?", pkg, name)
 	}
 	if f.Since != 0 {
 		add(" AND start >= ?", f.Since)
@@ -108,10 +107,7 @@ func insertActivations(ctx context.Context, tx queryer, list []*Activation) erro
 	for some := range slices.Chunk(list, rowsAtOnce) {
 		args := make([]any, 0, len(some)*9)
 		for _, a := range some {
-			pkg, name, ok := strings.Cut(a.Path, "/")
-			if !ok {
-				pkg, name = "", a.Path
-			}
+			pkg, name := splitPath(a.Path)
 			args = append(args, a.ID, a.Namespace, pkg, name, a.Start, a.Status, a.Head, a.Response, a.Logs)
 		}
 		_, err := tx.exec(ctx, `INSERT INTO activations (id, namespace, package, name, start, status, head, response, logs)
@@ -123,4 +119,13 @@ func insertActivations(ctx context.Context, tx queryer, list []*Activation) erro
 		}
 	}
 	return nil
+}
+
+// splitPath splits "package/name"; "name" is in the default package, "".
+func splitPath(path string) (pkg, name string) {
+	pkg, name, ok := strings.Cut(path, "/")
+	if !ok {
+		return "", path
+	}
+	return pkg, name
 }

@@ -56,7 +56,7 @@ CREATE INDEX entities_by_collection ON entities (namespace, collection, revision
 CREATE INDEX entities_by_ref ON entities (namespace, ref) WHERE ref <> '';`,
 	},
 	// Code is bytes. Activations have a number, seq, that orders those of the same
-	// millisecond, and are found by the action's name with and without its package.
+	// millisecond, and are found by the action's package and name.
 	{
 		sqlite: `
 CREATE TABLE code2 (
@@ -81,8 +81,7 @@ DROP TABLE activations;
 ALTER TABLE activations2 RENAME TO activations;
 -- seq, the rowid, ends every index.
 CREATE INDEX activations_by_start ON activations (namespace, start);
-CREATE INDEX activations_by_name ON activations (namespace, name, start);
-CREATE INDEX activations_by_package ON activations (namespace, package, name, start) WHERE package <> '';`,
+CREATE INDEX activations_by_name ON activations (namespace, package, name, start);`,
 		postgres: `
 CREATE TABLE code (
 	id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, released BIGINT, code BYTEA NOT NULL
@@ -94,8 +93,7 @@ CREATE TABLE activations (
 	head BYTEA NOT NULL, response BYTEA NOT NULL, logs BYTEA NOT NULL
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.02); -- so that nearly all is found in the indexes alone
 CREATE INDEX activations_by_start ON activations (namespace, start, seq);
-CREATE INDEX activations_by_name ON activations (namespace, name, start, seq);
-CREATE INDEX activations_by_package ON activations (namespace, package, name, start, seq) WHERE package <> '';`,
+CREATE INDEX activations_by_name ON activations (namespace, package, name, start, seq);`,
 	},
 }
 

@@ -64,8 +64,8 @@ func testActivationsAreFoundByIndexes(t *testing.T, at place) {
 		{Filter{Since: 2000, Upto: 4000}, "activations_by_start"},
 		{Filter{Path: "a1"}, "activations_by_name"},
 		{Filter{Path: "a1", Since: 2000}, "activations_by_name"},
-		{Filter{Path: "p1/a1"}, "activations_by_package"},
-		{Filter{Path: "p1/a1", Upto: 4000}, "activations_by_package"},
+		{Filter{Path: "p1/a1"}, "activations_by_name"},
+		{Filter{Path: "p1/a1", Upto: 4000}, "activations_by_name"},
 	} {
 		c.filter.Namespace, c.filter.Limit, c.filter.Skip = "guest", 30, 20
 		statement, args := c.filter.page()
