@@ -31,6 +31,7 @@ type standaloneCommand struct {
 	labels                              []string
 	machine                             machineFlags
 	tls                                 tlsFlags
+	store                               storeFlags
 }
 
 func newStandalone(o *options) *cobra.Command {
@@ -48,6 +49,7 @@ func newStandalone(o *options) *cobra.Command {
 	f.StringArrayVar(&c.labels, "label", nil, "a further label of this machine's own server; may be repeated")
 	c.machine.add(f)
 	c.tls.add(f)
+	c.store.add(f)
 	pprofFlag(f, &c.pprof)
 	return cmd
 }
@@ -67,6 +69,10 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 	if !function.IsLoopback(c.listen) {
 		log.Warn("the REST API listens beyond loopback without TLS: put a TLS proxy before it", "address", c.listen)
 	}
+	state, err := c.store.config()
+	if err != nil {
+		return err
+	}
 	api, err := listen(ctx, c.listen)
 	if err != nil {
 		return err
@@ -77,7 +83,7 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer face.close()
-	s := standalone{log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine, pprof: c.pprof}
+	s := standalone{log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine, store: state, pprof: c.pprof}
 	return s.run(ctx, out)
 }
 
@@ -89,6 +95,7 @@ type standalone struct {
 	face    *face
 	labels  []string
 	machine *machineFlags
+	store   platform.StoreConfig
 	pprof   string
 }
 
@@ -144,7 +151,8 @@ func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platfo
 	if err != nil {
 		return nil, err
 	}
-	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Log: s.log})
+	defer forgetStore()
+	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Store: s.store, Log: s.log})
 }
 
 func (s *standalone) serve(ctx context.Context, out io.Writer, host *server.Server, bal *balancer.Balancer, h *wire.Handler, plat *platform.Platform) error {
@@ -162,6 +170,7 @@ func (s *standalone) serve(ctx context.Context, out io.Writer, host *server.Serv
 		return err
 	}
 	g.Go(func() error { return s.face.serve(ctx, h) })
+	g.Go(func() error { return untilFailed(ctx, plat) })
 	// The platform ends before its connections: who waits for a run still gets the answer.
 	end := func() { closeInTime(s.log, "the platform", plat.Close) }
 	rest := wire.Server{Handler: plat.Handler(), Grace: requestGrace, OnShutdown: end, Log: s.log}

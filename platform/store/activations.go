@@ -35,7 +35,7 @@ func (s *Database) Activation(ctx context.Context, namespace, id string) (*Activ
 
 // Activations implements Store.
 func (s *Database) Activations(ctx context.Context, f Filter) ([]*Activation, error) {
-	if err := s.writer.flush(ctx); err != nil {
+	if err := s.writer.flush(ctx, f.Namespace); err != nil {
 		return nil, err
 	}
 	scan := func(scan func(...any) error) (*Activation, error) {
@@ -65,7 +65,7 @@ func (f Filter) page() (string, []any) {
 
 // CountActivations implements Store.
 func (s *Database) CountActivations(ctx context.Context, f Filter) (int, error) {
-	if err := s.writer.flush(ctx); err != nil {
+	if err := s.writer.flush(ctx, f.Namespace); err != nil {
 		return 0, err
 	}
 	where, args := f.where()

@@ -37,7 +37,7 @@ func BenchmarkWriting(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			if err := s.writer.flush(b.Context()); err != nil {
+			if err := s.writer.flush(b.Context(), "guest"); err != nil {
 				b.Fatal(err)
 			}
 		})

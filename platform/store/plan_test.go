@@ -46,7 +46,7 @@ func testActivationsAreFoundByIndexes(t *testing.T, at place) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.writer.flush(ctx); err != nil {
+	if err := s.writer.flush(ctx, "guest"); err != nil {
 		t.Fatal(err)
 	}
 	analyze := "ANALYZE"

@@ -109,6 +109,11 @@ func (sqliteDialect) explain(err error) error {
 	return err
 }
 
+func (sqliteDialect) refuses(err error) bool {
+	code := resultCode(err)
+	return code == sqlite3.SQLITE_TOOBIG || code == sqlite3.SQLITE_CONSTRAINT || code == sqlite3.SQLITE_MISMATCH
+}
+
 // resultCode returns SQLite's own number for an error; 0: it is none of SQLite's.
 func resultCode(err error) int {
 	var of *sqlite.Error
