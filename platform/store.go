@@ -16,6 +16,9 @@ type StoreConfig struct {
 	// URL names a PostgreSQL database, "postgres://…"; empty: a file of SQLite in the
 	// platform's directory.
 	URL string
+	// Sync makes SQLite wait for the disk at each write, so that a power cut loses
+	// nothing. A PostgreSQL server has settings of its own for that.
+	Sync bool
 	// KeepActivations is how long activation records are kept; 0: for ever.
 	KeepActivations time.Duration
 }
@@ -26,8 +29,14 @@ const claimWithin = 5 * time.Second
 // OpenStore opens the database that c names; dir is the platform's directory. The
 // caller closes it. A program beside the platform may open it, too.
 func OpenStore(ctx context.Context, c StoreConfig, dir string, log *slog.Logger) (*store.Database, error) {
-	if c.URL == "" {
-		return store.OpenSQLite(ctx, filepath.Join(dir, "platform.db"), log)
+	file := filepath.Join(dir, "platform.db")
+	switch {
+	case c.URL == "" && c.Sync:
+		return store.OpenSQLiteSynced(ctx, file, log)
+	case c.URL == "":
+		return store.OpenSQLite(ctx, file, log)
+	case c.Sync:
+		return nil, errors.New("when a PostgreSQL server waits for its disk is its own setting, synchronous_commit; only a file in the data directory can be told here")
 	}
 	if !strings.HasPrefix(c.URL, "postgres://") && !strings.HasPrefix(c.URL, "postgresql://") {
 		return nil, errors.New("the store is named by a URL, postgres://USER@HOST:5432/DATABASE; without one it is a file in the data directory")

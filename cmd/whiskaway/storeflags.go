@@ -21,11 +21,13 @@ const (
 // storeFlags say where the platform keeps its state.
 type storeFlags struct {
 	url  string
+	sync bool
 	keep time.Duration
 }
 
 func (s *storeFlags) add(f *pflag.FlagSet) {
 	s.addURL(f)
+	f.BoolVar(&s.sync, "store-sync", false, "wait for the disk at each write, so that a power cut loses nothing; slower")
 	f.DurationVar(&s.keep, "keep-activations", 7*24*time.Hour, "how long activation records are kept; 0: for ever")
 }
 
@@ -36,7 +38,7 @@ func (s *storeFlags) addURL(f *pflag.FlagSet) {
 
 // config returns what flags and environment say, and takes secrets out of what /proc shows of us.
 func (s *storeFlags) config() (platform.StoreConfig, error) {
-	c := platform.StoreConfig{URL: cmp.Or(s.url, os.Getenv(storeVariable)), KeepActivations: s.keep}
+	c := platform.StoreConfig{URL: cmp.Or(s.url, os.Getenv(storeVariable)), Sync: s.sync, KeepActivations: s.keep}
 	if s.keep < 0 {
 		return c, fmt.Errorf("--keep-activations %v: it is a time such as 168h, or 0 to keep them for ever", s.keep)
 	}

@@ -13,7 +13,7 @@ import (
 // A file that the first release wrote has everything still, in its order.
 func TestAnOldFileIsBroughtToTodaysLayout(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "w.db")
-	old, err := sql.Open("sqlite", dsn(path, "immediate"))
+	old, err := sql.Open("sqlite", dsn(path, syncNormal, "immediate"))
 	if err != nil {
 		t.Fatal(err)
 	}

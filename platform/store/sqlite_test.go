@@ -27,6 +27,21 @@ func TestTheFileIsItsOwnersAlone(t *testing.T) {
 	}
 }
 
+func TestSyncedWaitsForTheDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "w.db")
+	for want, open := range map[int]func(context.Context, string, *slog.Logger) (*Database, error){1: OpenSQLite, 2: OpenSQLiteSynced} {
+		s, err := open(t.Context(), path, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got int
+		if err := s.write.QueryRowContext(t.Context(), "PRAGMA synchronous").Scan(&got); err != nil || got != want {
+			t.Errorf("synchronous is %d, %v; want %d", got, err, want)
+		}
+		s.Close()
+	}
+}
+
 func TestABrokenDatabaseIsSaid(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "w.db")
 	if err := os.WriteFile(path, []byte("this is not a database, but a text of some length, is it not?"), 0o600); err != nil {
