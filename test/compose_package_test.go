@@ -3,31 +3,9 @@ package test
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
-	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/whiskaway/whiskaway/platform/controller"
-	"github.com/whiskaway/whiskaway/platform/store"
 )
-
-// as returns the platform as another namespace's owner sees it, who is made here.
-func (s *standalone) as(namespace string) *standalone {
-	s.t.Helper()
-	st, err := store.OpenSQLite(s.t.Context(), filepath.Join(s.dir, "platform.db"), slog.New(slog.DiscardHandler))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer st.Close()
-	key := strings.Repeat(namespace, 64)[:64]
-	if err := st.SetSubject(s.t.Context(), store.Subject{UUID: namespace, Name: namespace, Namespace: namespace, KeyHash: controller.HashKey(key)}); err != nil {
-		s.t.Fatal(err)
-	}
-	other := *s
-	other.auth = namespace + ":" + key
-	return &other
-}
 
 // A shownPackage is a package or a binding, as it came.
 type shownPackage struct {

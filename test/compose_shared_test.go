@@ -8,7 +8,7 @@ import (
 // What one namespace publishes the others may read, bind and invoke, and nothing else.
 func TestPublishedPackages(t *testing.T) {
 	guest := startStandalone(t, t.TempDir())
-	ada := guest.as("ada")
+	ada := guest.as(guest.userOK("create", "ada"))
 	const code = "import os\ndef main(a):\n    return {'args': a, 'namespace': os.environ['__OW_NAMESPACE'], 'action': os.environ['__OW_ACTION_NAME'], 'key': os.environ.get('__OW_API_KEY', '')}\n"
 	ada.ask(200, "PUT", restNS+"packages/open", `{"publish":true,"parameters":[{"key":"p","value":"ada's"}]}`, nil)
 	ada.put("open/tell", action{kind: "python:3", code: code})

@@ -37,6 +37,7 @@ type standaloneCommand struct {
 	machine                             machineFlags
 	limits                              platformLimits
 	tls                                 tlsFlags
+	store                               storeFlags
 }
 
 func newStandalone(o *options) *cobra.Command {
@@ -56,6 +57,7 @@ func newStandalone(o *options) *cobra.Command {
 	c.machine.add(f)
 	c.limits.add(f)
 	c.tls.add(f)
+	c.store.add(f)
 	pprofFlag(f, &c.pprof)
 	return cmd
 }
@@ -82,6 +84,10 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 	if !function.IsLoopback(c.listen) {
 		log.Warn("the REST API listens beyond loopback without TLS: put a TLS proxy before it", "address", c.listen)
 	}
+	state, err := c.store.config()
+	if err != nil {
+		return err
+	}
 	api, err := listen(ctx, c.listen)
 	if err != nil {
 		return err
@@ -94,7 +100,7 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 	defer face.close()
 	s := standalone{
 		log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...),
-		machine: &c.machine, limits: limits, pprof: c.pprof, drain: c.drain,
+		machine: &c.machine, limits: limits, store: state, pprof: c.pprof, drain: c.drain,
 	}
 	return s.run(ctx, out)
 }
@@ -108,6 +114,7 @@ type standalone struct {
 	labels  []string
 	machine *machineFlags
 	limits  controller.Limits
+	store   platform.StoreConfig
 	pprof   string
 	drain   time.Duration
 }
@@ -176,7 +183,8 @@ func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platfo
 	if err != nil {
 		return nil, err
 	}
-	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Limits: s.limits, Log: s.log})
+	defer forgetStore()
+	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Limits: s.limits, Store: s.store, Log: s.log})
 }
 
 // serve serves until ctx ends and the platform has ended after that: whoever waits for an
@@ -195,6 +203,7 @@ func (s *standalone) serve(ctx, hurry context.Context, out io.Writer, host *serv
 	if err := servePprof(g, working, s.pprof); err != nil {
 		return err
 	}
+	g.Go(func() error { return untilFailed(working, plat) })
 	serving := drainFirst(ctx, working, hurry, g, s.drain, plat.Close)
 	g.Go(func() error { return s.face.serve(serving, h) })
 	// Also when something has failed the platform ends before its connections.
