@@ -32,6 +32,7 @@ type Action struct {
 	Binary    bool
 	Env       map[string]string // the init parameters
 	Limits    Limits
+	Image     string // exec.image of kind "blackbox"; else empty
 }
 
 // Limits are an action's limits, in OpenWhisk's units and names.

@@ -17,12 +17,15 @@ const killWithin = 30 * time.Second
 // streamsWithin is how long a dead container's streams may stay open.
 const streamsWithin = 2 * time.Second
 
-func (p *pool) start(ctx context.Context, w want, kind string, logLimit int) (*container, error) {
+func (p *pool) start(ctx context.Context, w want, b base, logLimit int) (*container, error) {
 	p.mu.Lock()
 	p.names++
 	name := fmt.Sprintf("whiskaway-%d", p.names)
 	p.mu.Unlock()
-	running, err := p.driver.Start(ctx, Spec{Name: name, Kind: kind, Memory: w.memory})
+	running, err := p.driver.Start(ctx, Spec{
+		Name: name, Kind: b.kind, Image: b.image, Memory: w.memory,
+		Namespace: w.key.namespace, Action: w.key.action,
+	})
 	if err != nil {
 		return nil, err
 	}

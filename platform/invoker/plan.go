@@ -12,6 +12,12 @@ type key struct {
 	revision  int64
 }
 
+// A base says what a container is made of before it has an action.
+type base struct {
+	kind  string
+	image string // the action's own; empty: the kind's
+}
+
 // A want is somebody who waits for a container.
 type want struct {
 	key    key

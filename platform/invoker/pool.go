@@ -71,7 +71,7 @@ func newPool(driver Driver, memory int, idle time.Duration, log *slog.Logger) *p
 // acquire returns a container for w: a warm one, or a new one that still needs
 // its /init. The wait for room ends at until; a start takes as long as the driver
 // allows. logLimit is for a new one's first run, in bytes.
-func (p *pool) acquire(ctx context.Context, w want, until time.Time, kind string, logLimit int) (c *container, cold bool, err error) {
+func (p *pool) acquire(ctx context.Context, w want, until time.Time, b base, logLimit int) (c *container, cold bool, err error) {
 	if w.memory > p.total {
 		return nil, false, fmt.Errorf("the action wants %d MB, all containers together may have %d MB", w.memory, p.total)
 	}
@@ -85,7 +85,7 @@ func (p *pool) acquire(ctx context.Context, w want, until time.Time, kind string
 		return g.warm, false, nil
 	}
 	p.killAll(g.evict)
-	c, err = p.start(ctx, w, kind, logLimit)
+	c, err = p.start(ctx, w, b, logLimit)
 	if err != nil {
 		p.giveBack(w.memory)
 		return nil, false, err

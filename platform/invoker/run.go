@@ -86,7 +86,7 @@ func (v *Invoker) container(ctx context.Context, run *bus.Run, fresh bool) (*con
 		memory: run.Action.Limits.Memory,
 		fresh:  fresh,
 	}
-	return v.pool.acquire(ctx, w, until, run.Action.Kind, logBytes(run))
+	return v.pool.acquire(ctx, w, until, base{run.Action.Kind, run.Action.Image}, logBytes(run))
 }
 
 func (v *Invoker) whyNoContainer(ctx context.Context, run *bus.Run, err error) verdict {
