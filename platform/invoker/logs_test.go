@@ -21,7 +21,8 @@ func texts(lines []string) (list []string) {
 func TestLogsOfRunsAreKeptApart(t *testing.T) {
 	outR, outW := io.Pipe()
 	errR, errW := io.Pipe()
-	b := newLogBook(outR, errR, 1000)
+	b := newLogBook(outR, errR)
+	r := b.begin("1", 1000)
 	write := func(w io.Writer, text string) {
 		t.Helper()
 		if _, err := io.WriteString(w, text); err != nil {
@@ -32,7 +33,7 @@ func TestLogsOfRunsAreKeptApart(t *testing.T) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		lines, whole := b.end(ctx)
+		lines, whole := b.end(ctx, r, time.Minute)
 		if whole != wantWhole || !slices.Equal(texts(lines), want) {
 			t.Fatalf("%q, %v; want %q, %v", texts(lines), whole, want, wantWhole)
 		}
@@ -43,11 +44,11 @@ func TestLogsOfRunsAreKeptApart(t *testing.T) {
 	end(true, "stdout: one", "stdout: ", "stdout: two")
 	write(outW, "between\n")
 	write(outW, guardLine[:5]) // is read only after the line before was handled
-	b.begin(1000)
+	r = b.begin("2", 1000)
 	write(errW, "mine\n"+guardLine+"\n")
 	write(outW, guardLine[5:]+"\n")
 	end(true, "stderr: mine")
-	b.begin(1000)
+	r = b.begin("2", 1000)
 	write(outW, "last words")
 	outW.Close()
 	errW.Close()
@@ -56,10 +57,9 @@ func TestLogsOfRunsAreKeptApart(t *testing.T) {
 }
 
 func TestBookOfADeadContainerDoesNotWait(t *testing.T) {
-	b := newLogBook(io.NopCloser(strings.NewReader("")), io.NopCloser(strings.NewReader("")), 10)
+	b := newLogBook(io.NopCloser(strings.NewReader("")), io.NopCloser(strings.NewReader("")))
 	b.close(time.Second)
-	b.begin(10)
-	if lines, whole := b.end(t.Context()); whole || len(lines) != 0 {
+	if lines, whole := b.end(t.Context(), b.begin("1", 10), time.Minute); whole || len(lines) != 0 {
 		t.Fatalf("%v, %v", lines, whole)
 	}
 }
@@ -72,8 +72,15 @@ func TestAlwaysTrue7ShortLinesCountAgainstTheLimit(t *testing.T) {
 		"empty lines": strings.Repeat("\n", 100_000), "one byte each": strings.Repeat("x\n", 100_000),
 		"a long one": strings.Repeat("x", 100_000) + "\n", "cut in a character": strings.Repeat("€", 100_000) + "\n",
 	} {
-		b := newLogBook(io.NopCloser(strings.NewReader(out+guards)), io.NopCloser(strings.NewReader(guards)), limit)
-		lines, _ := b.end(t.Context())
+		outR, outW := io.Pipe()
+		errR, errW := io.Pipe()
+		b := newLogBook(outR, errR)
+		r := b.begin("1", limit)
+		io.WriteString(outW, out+guards)
+		io.WriteString(errW, guards)
+		lines, _ := b.end(t.Context(), r, time.Minute)
+		outW.Close()
+		errW.Close()
 		b.close(time.Second)
 		total := 0
 		for _, l := range lines[:len(lines)-1] {
@@ -90,8 +97,8 @@ func TestAlwaysTrue7ShortLinesCountAgainstTheLimit(t *testing.T) {
 
 func TestNoLogsAreKeptWithALimitOfZero(t *testing.T) {
 	text := "x\n" + guardLine + "\n"
-	b := newLogBook(io.NopCloser(strings.NewReader(text)), io.NopCloser(strings.NewReader(text)), 0)
-	if lines, _ := b.end(t.Context()); len(lines) != 0 {
+	b := newLogBook(io.NopCloser(strings.NewReader(text)), io.NopCloser(strings.NewReader(text)))
+	if lines, _ := b.end(t.Context(), b.begin("1", 0), time.Minute); len(lines) != 0 {
 		t.Errorf("kept: %q", lines)
 	}
 	b.close(time.Second)
