@@ -17,6 +17,7 @@ import (
 	"github.com/whiskaway/whiskaway/kind"
 	"github.com/whiskaway/whiskaway/platform"
 	"github.com/whiskaway/whiskaway/platform/invoker"
+	"github.com/whiskaway/whiskaway/sandbox"
 	"github.com/whiskaway/whiskaway/server"
 	"github.com/whiskaway/whiskaway/wire"
 )
@@ -30,6 +31,7 @@ type standaloneCommand struct {
 	listen, balancerListen, data, pprof string
 	labels                              []string
 	machine                             machineFlags
+	pool                                poolFlags
 	tls                                 tlsFlags
 }
 
@@ -47,6 +49,7 @@ func newStandalone(o *options) *cobra.Command {
 	f.StringVar(&c.data, "data", "", "the data directory (default: whiskaway/standalone under the user's state directory)")
 	f.StringArrayVar(&c.labels, "label", nil, "a further label of this machine's own server; may be repeated")
 	c.machine.add(f)
+	c.pool.add(f)
 	c.tls.add(f)
 	pprofFlag(f, &c.pprof)
 	return cmd
@@ -54,6 +57,10 @@ func newStandalone(o *options) *cobra.Command {
 
 func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 	log, err := c.logger()
+	if err != nil {
+		return err
+	}
+	pool, err := c.pool.config()
 	if err != nil {
 		return err
 	}
@@ -77,7 +84,7 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer face.close()
-	s := standalone{log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine, pprof: c.pprof}
+	s := standalone{log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine, pool: pool, pprof: c.pprof}
 	return s.run(ctx, out)
 }
 
@@ -89,6 +96,7 @@ type standalone struct {
 	face    *face
 	labels  []string
 	machine *machineFlags
+	pool    invoker.Config
 	pprof   string
 }
 
@@ -140,11 +148,11 @@ func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platfo
 		"WHISKAWAY_ENVIRONMENTS="+filepath.Join(s.dir, "server", "envs"),
 		"TMPDIR="+temp,
 	)
-	driver, err := invoker.NewProcess(invoker.ProcessConfig{Command: command, Env: env, APIHost: apiURL(s.api, hostname()), Log: s.log})
+	driver, err := invoker.NewProcess(invoker.ProcessConfig{Command: command, Env: env, APIHost: apiURL(s.api, hostname()), Freeze: sandbox.Freeze, Log: s.log})
 	if err != nil {
 		return nil, err
 	}
-	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Log: s.log})
+	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Invoker: s.pool, Log: s.log})
 }
 
 func (s *standalone) serve(ctx context.Context, out io.Writer, host *server.Server, bal *balancer.Balancer, h *wire.Handler, plat *platform.Platform) error {
