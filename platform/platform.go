@@ -60,6 +60,9 @@ func Open(ctx context.Context, cfg Config) (*Platform, error) {
 }
 
 func (p *Platform) start(ctx context.Context) (err error) {
+	if err := resolvePrewarm(p.cfg.Invoker.Prewarm, p.cfg.Kinds); err != nil {
+		return err
+	}
 	if p.props, err = loadKey(ctx, p.cfg, p.store); err != nil {
 		return err
 	}
@@ -88,8 +91,12 @@ func (p *Platform) WriteProps(apihost string) (string, error) {
 	return p.props.path, p.props.write()
 }
 
-// Status returns what the invoker has just now.
-func (p *Platform) Status() invoker.Status { return p.invoker.Status() }
+// Status returns what the invoker has just now, and how many runs wait for it.
+func (p *Platform) Status() invoker.Status {
+	s := p.invoker.Status()
+	s.Waiting += p.runs.Len()
+	return s
+}
 
 // Close stops taking runs, waits for those in flight until ctx ends, cancels the
 // rest, writes their records, and leaves no process. What was accepted and never

@@ -27,7 +27,7 @@ while :; do (/bin/true); done`
 type command struct {
 	pid     int
 	stopped bool // or blocked until another one goes on
-	ticks   int // of CPU time
+	ticks   int  // of CPU time
 }
 
 func commandsOf(t *testing.T, marker string) (list []command) {

@@ -123,12 +123,14 @@ func (s *standalone) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer closeInTime(s.log, "the balancer", bal.Close)
-	handler := wire.NewHandler(wire.HandlerConfig{Host: bal, Auth: tokens, Tokens: tokens, Join: joinBalancer(bal), Log: s.log})
+	front := &platformHost{Balancer: bal}
+	handler := wire.NewHandler(wire.HandlerConfig{Host: front, Auth: tokens, Tokens: tokens, Join: joinBalancer(bal), Log: s.log})
 	defer handler.Close()
 	plat, err := s.openPlatform(ctx, m.kinds)
 	if err != nil {
 		return err
 	}
+	front.platform.Store(plat)
 	defer closeInTime(s.log, "the platform", plat.Close)
 	return s.serve(ctx, out, host, bal, handler, plat)
 }

@@ -36,6 +36,7 @@ func newPool(driver Driver, cfg Config, log *slog.Logger) *pool {
 	p := &pool{driver: driver, cfg: cfg, log: log, plan: newPlan(cfg.Memory, cfg.Prewarm, time.Now()), pauses: make(chan struct{}, 4)}
 	p.life, p.end = context.WithCancel(context.Background())
 	p.tasks.Go(p.keep)
+	p.change(p.plan.refill)
 	return p
 }
 
