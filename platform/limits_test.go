@@ -148,7 +148,7 @@ func TestActivationsThatAreNotStored(t *testing.T) {
 		h.want(202, "POST", ns+"actions/a", "")["activationId"],
 		h.want(202, "POST", ns+"triggers/t", "{}")["activationId"],
 	}
-	eventually(t, "all is over", func() bool { idle, busy := h.p.Containers(); return idle > 0 && busy == 0 })
+	eventually(t, "all is over", func() bool { idle, busy := h.containers(); return idle > 0 && busy == 0 })
 	for _, id := range ids {
 		h.want(404, "GET", ns+"activations/"+fmt.Sprint(id), "")
 	}

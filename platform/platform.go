@@ -69,6 +69,9 @@ func Open(ctx context.Context, cfg Config) (*Platform, error) {
 }
 
 func (p *Platform) start(ctx context.Context) (err error) {
+	if err := resolvePrewarm(p.cfg.Invoker.Prewarm, p.cfg.Kinds); err != nil {
+		return err
+	}
 	if p.props, err = loadKey(ctx, p.cfg, p.store); err != nil {
 		return err
 	}
@@ -132,8 +135,12 @@ func (p *Platform) WriteProps(apihost string) (string, error) {
 	return p.props.path, p.props.write()
 }
 
-// Containers returns how many containers are idle and busy just now.
-func (p *Platform) Containers() (idle, busy int) { return p.invoker.Containers() }
+// Status returns what the invoker has just now, and how many runs wait for it.
+func (p *Platform) Status() invoker.Status {
+	s := p.invoker.Status()
+	s.Waiting += p.runs.Len()
+	return s
+}
 
 // Close takes no new invocations, waits for the callers who wait for the end of one, and for
 // what else runs until cfg.LastRuns is over, but for all of it only until ctx ends. It cancels the rest, writes

@@ -69,7 +69,7 @@ func TestIdleContainersGoDownToZero(t *testing.T) {
 	h.action("a", "x", "")
 	pid := pidOf(h.invoke(200, "a", ""))
 	eventually(t, "the end of the idle container", func() bool {
-		idle, busy := h.p.Containers()
+		idle, busy := h.containers()
 		return idle == 0 && busy == 0 && !alive(pid)
 	})
 	h.invoke(200, "a", "")
@@ -89,7 +89,7 @@ func TestFullPoolEvictsIdleAndBoundsTheWait(t *testing.T) {
 	a := pidOf(h.invoke(200, "a", ""))
 	held := h.want(202, "POST", ns+"actions/b", "")["activationId"].(string)
 	eventually(t, "the eviction of a's container", func() bool {
-		idle, busy := h.p.Containers()
+		idle, busy := h.containers()
 		return !alive(a) && idle == 0 && busy == 1
 	})
 	rec := h.invoke(500, "a", "") // b holds all the memory

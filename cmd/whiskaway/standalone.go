@@ -20,6 +20,7 @@ import (
 	"github.com/whiskaway/whiskaway/platform"
 	"github.com/whiskaway/whiskaway/platform/controller"
 	"github.com/whiskaway/whiskaway/platform/invoker"
+	"github.com/whiskaway/whiskaway/sandbox"
 	"github.com/whiskaway/whiskaway/sandbox/cgroup"
 	"github.com/whiskaway/whiskaway/server"
 	"github.com/whiskaway/whiskaway/wire"
@@ -36,6 +37,7 @@ type standaloneCommand struct {
 	labels                              []string
 	machine                             machineFlags
 	limits                              platformLimits
+	pool                                poolFlags
 	tls                                 tlsFlags
 	store                               storeFlags
 }
@@ -56,6 +58,7 @@ func newStandalone(o *options) *cobra.Command {
 	f.DurationVar(&c.drain, "drain-timeout", callersTimeout, "how long callers who wait for an activation are still served when the platform is to stop; a second signal ends it at once")
 	c.machine.add(f)
 	c.limits.add(f)
+	c.pool.add(f)
 	c.tls.add(f)
 	c.store.add(f)
 	pprofFlag(f, &c.pprof)
@@ -73,6 +76,10 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 	}
 	if c.drain < 0 {
 		return errors.New("--drain-timeout must not be negative; 0 answers callers who wait at once, without a result")
+	}
+	pool, err := c.pool.config()
+	if err != nil {
+		return err
 	}
 	dir, err := dataDir(c.data, "standalone")
 	if err != nil {
@@ -100,7 +107,7 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 	defer face.close()
 	s := standalone{
 		log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...),
-		machine: &c.machine, limits: limits, store: state, pprof: c.pprof, drain: c.drain,
+		machine: &c.machine, pool: pool, limits: limits, store: state, pprof: c.pprof, drain: c.drain,
 	}
 	return s.run(ctx, out)
 }
@@ -115,6 +122,7 @@ type standalone struct {
 	machine *machineFlags
 	limits  controller.Limits
 	store   platform.StoreConfig
+	pool    invoker.Config
 	pprof   string
 	drain   time.Duration
 }
@@ -147,12 +155,14 @@ func (s *standalone) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer closeUnless(hurry, s.log, "the balancer", bal.Close)
-	handler := wire.NewHandler(wire.HandlerConfig{Host: bal, Auth: tokens, Tokens: tokens, Join: joinBalancer(bal), Log: s.log})
+	front := &platformHost{Balancer: bal}
+	handler := wire.NewHandler(wire.HandlerConfig{Host: front, Auth: tokens, Tokens: tokens, Join: joinBalancer(bal), Log: s.log})
 	defer handler.Close()
 	plat, err := s.openPlatform(ctx, m.kinds)
 	if err != nil {
 		return err
 	}
+	front.platform.Store(plat)
 	defer closeUnless(hurry, s.log, "the platform", plat.Close)
 	return s.serve(ctx, hurry, out, host, bal, handler, plat)
 }
@@ -179,12 +189,12 @@ func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platfo
 		"WHISKAWAY_ENVIRONMENTS="+filepath.Join(s.dir, "server", "envs"),
 		"TMPDIR="+temp,
 	)
-	driver, err := invoker.NewProcess(invoker.ProcessConfig{Command: command, Env: env, APIHost: apiURL(s.api, hostname()), Log: s.log})
+	driver, err := invoker.NewProcess(invoker.ProcessConfig{Command: command, Env: env, APIHost: apiURL(s.api, hostname()), Freeze: sandbox.Freeze, Log: s.log})
 	if err != nil {
 		return nil, err
 	}
 	defer forgetStore()
-	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Limits: s.limits, Store: s.store, Log: s.log})
+	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Invoker: s.pool, Limits: s.limits, Store: s.store, Log: s.log})
 }
 
 // serve serves until ctx ends and the platform has ended after that: whoever waits for an

@@ -48,6 +48,7 @@ type Action struct {
 	Limits    Limits
 	Binding   string // "namespace/package" of the binding that it was asked for through; empty: none
 	Variant   string // differs where Env does: a package's init parameters may change under the same revision
+	Image     string // exec.image of kind "blackbox"; else empty
 }
 
 // Limits are an action's limits, in OpenWhisk's units and names.
