@@ -64,7 +64,7 @@ func (p *Platform) start(ctx context.Context) (err error) {
 		return err
 	}
 	cfg, log := p.cfg, p.cfg.Log
-	p.controller, err = controller.New(controller.Config{Name: controllerName, Limits: cfg.Limits, Kinds: cfg.Kinds},
+	p.controller, err = controller.New(controller.Config{Name: controllerName, Limits: cfg.Limits, Kinds: cfg.Kinds, Blackbox: cfg.Blackbox},
 		p.store, p.runs, p.completed, log)
 	if err != nil {
 		return fmt.Errorf("starting the controller: %w", err)

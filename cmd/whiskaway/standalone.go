@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/whiskaway/whiskaway/balancer"
@@ -17,6 +18,7 @@ import (
 	"github.com/whiskaway/whiskaway/kind"
 	"github.com/whiskaway/whiskaway/platform"
 	"github.com/whiskaway/whiskaway/platform/invoker"
+	"github.com/whiskaway/whiskaway/platform/invoker/docker"
 	"github.com/whiskaway/whiskaway/server"
 	"github.com/whiskaway/whiskaway/wire"
 )
@@ -30,6 +32,7 @@ type standaloneCommand struct {
 	listen, balancerListen, data, pprof string
 	labels                              []string
 	machine                             machineFlags
+	docker                              dockerFlags
 	tls                                 tlsFlags
 }
 
@@ -39,7 +42,9 @@ func newStandalone(o *options) *cobra.Command {
 		Use:   "standalone",
 		Short: "The whole platform on this machine: OpenWhisk's API, a load balancer and a server",
 		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.run(cmd.Context(), cmd.Flags(), cmd.OutOrStdout())
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&c.listen, "listen", "127.0.0.1:3233", "where the platform's REST API listens")
@@ -47,12 +52,17 @@ func newStandalone(o *options) *cobra.Command {
 	f.StringVar(&c.data, "data", "", "the data directory (default: whiskaway/standalone under the user's state directory)")
 	f.StringArrayVar(&c.labels, "label", nil, "a further label of this machine's own server; may be repeated")
 	c.machine.add(f)
+	c.docker.add(f)
 	c.tls.add(f)
 	pprofFlag(f, &c.pprof)
 	return cmd
 }
 
-func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
+func (c *standaloneCommand) run(ctx context.Context, flags *pflag.FlagSet, out io.Writer) error {
+	inContainers, err := c.docker.validate(flags)
+	if err != nil {
+		return err
+	}
 	log, err := c.logger()
 	if err != nil {
 		return err
@@ -77,7 +87,14 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer face.close()
-	s := standalone{log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine, pprof: c.pprof}
+	var containers *containers
+	if inContainers {
+		if containers, err = openContainers(ctx, &c.docker, api, face, log); err != nil {
+			return err
+		}
+		defer containers.close()
+	}
+	s := standalone{log: log, containers: containers, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine, pprof: c.pprof}
 	return s.run(ctx, out)
 }
 
@@ -90,6 +107,8 @@ type standalone struct {
 	labels  []string
 	machine *machineFlags
 	pprof   string
+
+	containers *containers // nil: actions run in processes
 }
 
 func (s *standalone) run(ctx context.Context, out io.Writer) error {
@@ -117,7 +136,14 @@ func (s *standalone) run(ctx context.Context, out io.Writer) error {
 	defer closeInTime(s.log, "the balancer", bal.Close)
 	handler := wire.NewHandler(wire.HandlerConfig{Host: bal, Auth: tokens, Tokens: tokens, Join: joinBalancer(bal), Log: s.log})
 	defer handler.Close()
-	plat, err := s.openPlatform(ctx, m.kinds)
+	config, err := s.platformConfig(ctx, m.kinds)
+	if err != nil {
+		return err
+	}
+	if d, ok := config.Driver.(*docker.Driver); ok {
+		defer closeInTime(s.log, "the containers", d.Close)
+	}
+	plat, err := platform.Open(ctx, config)
 	if err != nil {
 		return err
 	}
@@ -125,7 +151,20 @@ func (s *standalone) run(ctx context.Context, out io.Writer) error {
 	return s.serve(ctx, out, host, bal, handler, plat)
 }
 
-func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platform.Platform, error) {
+// platformConfig says what the platform is, with the driver that it is to use.
+func (s *standalone) platformConfig(ctx context.Context, kinds *kind.Set) (platform.Config, error) {
+	config := platform.Config{Dir: s.dir, Log: s.log}
+	if s.containers != nil {
+		driver, err := s.containers.driver(ctx, s.dir)
+		config.Driver, config.Kinds, config.Blackbox = driver, s.containers.kinds, true
+		return config, err
+	}
+	driver, err := s.processDriver(kinds)
+	config.Driver = driver
+	return config, err
+}
+
+func (s *standalone) processDriver(kinds *kind.Set) (invoker.Driver, error) {
 	command, err := self("runtime", "--listen", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -140,11 +179,7 @@ func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platfo
 		"WHISKAWAY_ENVIRONMENTS="+filepath.Join(s.dir, "server", "envs"),
 		"TMPDIR="+temp,
 	)
-	driver, err := invoker.NewProcess(invoker.ProcessConfig{Command: command, Env: env, APIHost: apiURL(s.api, hostname()), Log: s.log})
-	if err != nil {
-		return nil, err
-	}
-	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Log: s.log})
+	return invoker.NewProcess(invoker.ProcessConfig{Command: command, Env: env, APIHost: apiURL(s.api, hostname()), Log: s.log})
 }
 
 func (s *standalone) serve(ctx context.Context, out io.Writer, host *server.Server, bal *balancer.Balancer, h *wire.Handler, plat *platform.Platform) error {
@@ -166,6 +201,13 @@ func (s *standalone) serve(ctx context.Context, out io.Writer, host *server.Serv
 	end := func() { closeInTime(s.log, "the platform", plat.Close) }
 	rest := wire.Server{Handler: plat.Handler(), Grace: requestGrace, OnShutdown: end, Log: s.log}
 	g.Go(func() error { return rest.Serve(ctx, s.api) })
+	if c := s.containers; c != nil && c.api != nil {
+		within := wire.Server{Handler: plat.Handler(), Grace: requestGrace, Log: s.log}
+		g.Go(func() error { return within.Serve(ctx, c.api) })
+	}
+	if c := s.containers; c != nil && c.face != nil {
+		g.Go(func() error { return c.face.serve(ctx, h) })
+	}
 	g.Go(func() error {
 		err := bal.Join(ctx, balancer.Member{ID: host.ID(), Name: host.Name(), Host: host})
 		if ctx.Err() != nil {

@@ -14,6 +14,8 @@ type PutExec struct {
 	Kind string  `json:"kind"`
 	Code *string `json:"code"`
 	Main string  `json:"main"`
+	// Image is that of kind "blackbox".
+	Image string `json:"image"`
 }
 
 // PutAction is the body of a PUT on an action.
@@ -51,7 +53,7 @@ func (c *Controller) PutAction(ctx context.Context, name Name, put PutAction, ov
 		}
 		code = &text
 	}
-	a.Exec.Code = code
+	a.Exec.show(*code)
 	return &a, nil
 }
 
@@ -92,10 +94,16 @@ func (c *Controller) applyAction(e *Entity[Action], name Name, put PutAction) (*
 
 func (c *Controller) applyExec(a *Action, put *PutExec) (*string, error) {
 	if put == nil {
-		return nil, nil
+		return nil, c.checkKind(a.Exec.Kind)
 	}
 	kind, err := c.resolveKind(put.Kind)
 	if err != nil {
+		return nil, err
+	}
+	if kind == kindBlackbox {
+		return c.applyImage(a, put)
+	}
+	if err := c.checkKind(kind); err != nil {
 		return nil, err
 	}
 	if put.Code == nil || *put.Code == "" {
@@ -103,6 +111,9 @@ func (c *Controller) applyExec(a *Action, put *PutExec) (*string, error) {
 	}
 	if size := int64(len(*put.Code)); size > c.cfg.Limits.Code {
 		return nil, TooLarge("exec", size, c.cfg.Limits.Code)
+	}
+	if put.Main == "" && c.kind(kind).RequireMain {
+		return nil, Malformed("'main' must be a string defined in 'exec' for '%s' actions", kind)
 	}
 	a.Exec = Exec{Kind: kind, Main: put.Main, Binary: isBinary(*put.Code)}
 	return put.Code, nil
@@ -136,7 +147,7 @@ func (c *Controller) Action(ctx context.Context, name Name, withCode bool) (*Act
 		if err != nil {
 			return nil, stored(err)
 		}
-		e.Doc.Exec.Code = &code
+		e.Doc.Exec.show(code)
 	}
 	return &e.Doc, nil
 }

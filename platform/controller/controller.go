@@ -18,6 +18,8 @@ type Config struct {
 	Name   string
 	Limits Limits
 	Kinds  []Kind
+	// Blackbox lets actions bring an image of their own.
+	Blackbox bool
 }
 
 // Controller answers for the entities, and sends invocations on their way.

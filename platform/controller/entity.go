@@ -127,6 +127,7 @@ type Exec struct {
 	Code   *string `json:"code,omitempty"` // never in the stored document
 	Main   string  `json:"main,omitempty"`
 	Binary bool    `json:"binary"`
+	Image  string  `json:"image,omitempty"` // of kind "blackbox"
 }
 
 // An Action is something that can be invoked.

@@ -39,6 +39,9 @@ func (c *Controller) Invoke(ctx context.Context, in Invocation) (id string, done
 	if err != nil {
 		return "", nil, err
 	}
+	if err := c.checkKind(a.action.Kind); err != nil {
+		return "", nil, err
+	}
 	args, err := merge(a.defaults, in.Args)
 	if err != nil {
 		return "", nil, err

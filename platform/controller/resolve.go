@@ -85,6 +85,7 @@ func newResolved(name Name, e *Entity[Action], params Parameters) *resolved {
 		},
 		providesKey: string(e.Doc.Annotations.Get("provide-api-key")) != "false",
 	}
+	r.action.Image = e.Doc.Exec.Image
 	if r.action.Main == "" {
 		r.action.Main = "main"
 	}
