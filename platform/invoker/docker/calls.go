@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
@@ -173,7 +174,7 @@ func filters(f map[string][]string) string {
 type network struct {
 	Driver string
 	IPAM   struct {
-		Config []struct{ Gateway string }
+		Config []struct{ Subnet, Gateway string }
 	}
 }
 
@@ -194,6 +195,10 @@ func (e *Engine) Gateway(ctx context.Context, name string) (string, error) {
 	for _, config := range n.IPAM.Config {
 		if config.Gateway != "" {
 			return config.Gateway, nil
+		}
+		// The default bridge may not say it. It is the first address, unless the engine was configured otherwise.
+		if subnet, err := netip.ParsePrefix(config.Subnet); err == nil {
+			return subnet.Masked().Addr().Next().String(), nil
 		}
 	}
 	return "", nil
