@@ -71,20 +71,24 @@ func (c *container) address(known inspected) (string, error) {
 		for _, port := range known.NetworkSettings.Ports[runtimePort] {
 			return net.JoinHostPort(port.HostIp, port.HostPort), nil
 		}
-		return "", c.noAddress(known, "no port")
+		return c.noAddress(known, "no port")
 	}
 	own := known.NetworkSettings.Networks[c.driver.cfg.Network]
 	if ip := cmp.Or(own.IPAddress, own.GlobalIPv6Address); ip != "" {
 		return net.JoinHostPort(ip, "8080"), nil
 	}
-	return "", c.noAddress(known, "no address in the network "+c.driver.cfg.Network)
+	return c.noAddress(known, "no address in the network "+c.driver.cfg.Network)
 }
 
-func (c *container) noAddress(known inspected, what string) error {
+// nowhere is the address of a container that has ended already: no connection can be made to it,
+// and what it printed belongs to the run that was to come.
+const nowhere = "127.0.0.1:0"
+
+func (c *container) noAddress(known inspected, what string) (string, error) {
 	if !known.State.Running {
-		return errors.New("it ended at once")
+		return nowhere, nil
 	}
-	return fmt.Errorf("the Docker engine gave it %s", what)
+	return "", fmt.Errorf("the Docker engine gave it %s", what)
 }
 
 // probeWithin is how long a published port must keep a connection open to count as the
