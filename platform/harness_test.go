@@ -74,6 +74,12 @@ func open(t testing.TB, dir string, change func(*Config)) *house {
 	return h
 }
 
+// containers returns how many containers are warm, and how many there are besides.
+func (h *house) containers() (idle, busy int) {
+	c := h.p.Status().Containers
+	return c.Idle + c.Paused, c.Starting + c.Busy + c.Leaving
+}
+
 func authOf(t testing.TB, path string) [2]string {
 	t.Helper()
 	data, err := os.ReadFile(path)

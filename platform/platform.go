@@ -88,8 +88,8 @@ func (p *Platform) WriteProps(apihost string) (string, error) {
 	return p.props.path, p.props.write()
 }
 
-// Containers returns how many containers are idle and busy just now.
-func (p *Platform) Containers() (idle, busy int) { return p.invoker.Containers() }
+// Status returns what the invoker has just now.
+func (p *Platform) Status() invoker.Status { return p.invoker.Status() }
 
 // Close stops taking runs, waits for those in flight until ctx ends, cancels the
 // rest, writes their records, and leaves no process. What was accepted and never

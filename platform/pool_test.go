@@ -69,7 +69,7 @@ func TestIdleContainersGoDownToZero(t *testing.T) {
 	h.action("a", "x", "")
 	pid := pidOf(h.invoke(200, "a", ""))
 	eventually(t, "the end of the idle container", func() bool {
-		idle, busy := h.p.Containers()
+		idle, busy := h.containers()
 		return idle == 0 && busy == 0 && !alive(pid)
 	})
 	h.invoke(200, "a", "")
@@ -89,7 +89,7 @@ func TestFullPoolEvictsIdleAndBoundsTheWait(t *testing.T) {
 	a := pidOf(h.invoke(200, "a", ""))
 	held := h.want(202, "POST", ns+"actions/b", "")["activationId"].(string)
 	eventually(t, "the eviction of a's container", func() bool {
-		idle, busy := h.p.Containers()
+		idle, busy := h.containers()
 		return !alive(a) && idle == 0 && busy == 1
 	})
 	rec := h.invoke(500, "a", "") // b holds all the memory
@@ -126,7 +126,7 @@ func TestAlwaysTrue4CloseLeavesNoProcess(t *testing.T) {
 	h.action("slow", "sleep=60000", "")
 	pid := pidOf(h.invoke(200, "a", ""))
 	id := h.want(202, "POST", ns+"actions/slow", "")["activationId"].(string)
-	eventually(t, "the slow run", func() bool { _, busy := h.p.Containers(); return busy == 1 })
+	eventually(t, "the slow run", func() bool { _, busy := h.containers(); return busy == 1 })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // no patience with what runs
 	if err := h.p.Close(ctx); err != nil {
@@ -180,7 +180,7 @@ func TestAlwaysTrue7InvocationsDuringCloseAreRefused(t *testing.T) {
 	}
 	h.action("slow", "until="+gate, "")
 	id := h.want(202, "POST", ns+"actions/slow", "")["activationId"].(string)
-	eventually(t, "the slow run", func() bool { _, busy := h.p.Containers(); return busy == 1 })
+	eventually(t, "the slow run", func() bool { _, busy := h.containers(); return busy == 1 })
 	closed := make(chan error)
 	go func() { closed <- h.p.Close(context.Background()) }()
 	eventually(t, "a refusal", func() bool {

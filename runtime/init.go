@@ -33,6 +33,7 @@ func (r *Runtime) serveInit(w http.ResponseWriter, req *http.Request, start time
 		r.refuseInit(w, err)
 		return
 	}
+	r.agreeOnLogs(w, req)
 	send(w, answer{http.StatusOK, []byte(okAnswer)})
 }
 

@@ -48,11 +48,13 @@ const (
 // through as they come, a moment late.
 type runLogs struct {
 	streams [2]*logStream
+	tag     string // what each line begins with; empty: lines pass as they come
 
 	mu      sync.Mutex
 	pending [2][]byte
 	last    [2][]byte   // the last bytes written, fewer than a guard has
 	midLine [2]bool     // the last byte was no line's end
+	part    [2][]byte   // of a tagged line whose end has not come
 	timer   *time.Timer // made at the first log
 	armed   bool
 }
@@ -66,6 +68,10 @@ func (l *runLogs) write(i int, p []byte) {
 	defer l.mu.Unlock()
 	l.midLine[i] = p[len(p)-1] != '\n'
 	p = l.defuse(i, p)
+	if l.tag != "" {
+		l.writeTagged(i, p)
+		return
+	}
 	if len(l.pending[i])+len(p) > flushSize {
 		l.flushOne(i)
 		l.streams[i].write(p)
@@ -139,11 +145,16 @@ func (l *runLogs) finish() {
 		l.armed = false
 	}
 	for i := range l.streams {
+		l.last[i] = l.last[i][:0]
+		if l.tag != "" {
+			l.finishTagged(i)
+			l.flushOne(i)
+			continue
+		}
 		if l.midLine[i] {
 			l.pending[i] = append(l.pending[i], '\n')
 			l.midLine[i] = false
 		}
-		l.last[i] = l.last[i][:0]
 		l.pending[i] = append(l.pending[i], guard...)
 		l.flushOne(i)
 	}

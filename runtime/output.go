@@ -49,6 +49,7 @@ func (r *Runtime) takeOutput() *output {
 func (r *Runtime) giveOutput(o *output) {
 	o.result.reset()
 	o.items, o.collection = nil, false
+	o.logs.tag = ""
 	r.outputs.Put(o)
 }
 

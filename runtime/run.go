@@ -24,6 +24,7 @@ func (r *Runtime) serveRun(w http.ResponseWriter, req *http.Request, start time.
 		return
 	}
 	out := r.takeOutput()
+	out.logs.tag = r.tagOf(req)
 	a, sum := r.run(req, out)
 	sum.Passed("runtime", time.Since(start))
 	setTimes(w.Header(), &sum)

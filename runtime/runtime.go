@@ -70,6 +70,7 @@ type Runtime struct {
 
 	// function is nil until an /init has succeeded, and never changes then.
 	function atomic.Pointer[bound]
+	tagged   atomic.Bool // the platform asked that log lines say whose they are
 	running  atomic.Int32
 	mixed    sync.Once     // tells once that runs overlap unannounced
 	outputs  sync.Pool     // of *output

@@ -12,6 +12,7 @@ import (
 // before the first one is answered as ever.
 func (r *Runtime) serveStream(w http.ResponseWriter, req *http.Request, form stream.Form, start time.Time) {
 	out := r.takeOutput()
+	out.logs.tag = r.tagOf(req)
 	out.items = stream.NewWriter(w, form, r.unread)
 	a, sum := r.run(req, out)
 	sum.Passed("runtime", time.Since(start))

@@ -42,21 +42,24 @@ type answer struct {
 	truncated bool // body is only the beginning
 }
 
-// post sends body (in parts) and reads at most limit bytes of the answer. When
-// ctx ends, the connection is cut. The error wraps errNotStarted when no
-// connection could be made.
-func (c *client) post(ctx context.Context, path string, limit int64, body ...[]byte) (answer, error) {
-	return c.ask(ctx, path, limit, nil, body)
+// A question is what a container is asked.
+type question struct {
+	path   string
+	header string     // further lines of the header, each with its end
+	reader bus.Reader // who takes the items of the answer as they come; nil: nobody
+	body   [][]byte   // in parts
 }
 
-// ask is post, which hands the items of the answer to a reader if there is one.
-func (c *client) ask(ctx context.Context, path string, limit int64, reader bus.Reader, body [][]byte) (answer, error) {
+// ask sends the question and reads at most limit bytes of the answer. When
+// ctx ends, the connection is cut. The error wraps errNotStarted when no
+// connection could be made.
+func (c *client) ask(ctx context.Context, q question, limit int64) (answer, error) {
 	if err := c.connect(ctx); err != nil {
 		return answer{}, fmt.Errorf("%w: %w", errNotStarted, cmp.Or(ctx.Err(), err))
 	}
 	conn := c.conn
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	ans, keep, err := c.exchange(path, limit, reader, body)
+	ans, keep, err := c.exchange(q, limit)
 	if !stop() || err != nil || !keep {
 		c.close()
 	}
@@ -81,12 +84,8 @@ func (c *client) connect(ctx context.Context) error {
 	return nil
 }
 
-func (c *client) exchange(path string, limit int64, reader bus.Reader, body [][]byte) (ans answer, keep bool, err error) {
-	accept := ""
-	if reader != nil {
-		accept = stream.TypeEvents
-	}
-	if err := c.send(path, accept, body); err != nil {
+func (c *client) exchange(q question, limit int64) (ans answer, keep bool, err error) {
+	if err := c.send(q); err != nil {
 		return ans, false, err
 	}
 	resp, err := http.ReadResponse(c.br, nil)
@@ -97,8 +96,8 @@ func (c *client) exchange(path string, limit int64, reader bus.Reader, body [][]
 		return ans, false, err
 	}
 	defer resp.Body.Close()
-	if reader != nil && isEvents(resp) {
-		ans, err = readEvents(resp, limit, reader)
+	if q.reader != nil && isEvents(resp) {
+		ans, err = readEvents(resp, limit, q.reader)
 		return ans, err == nil && !resp.Close, err
 	}
 	ans = answer{status: resp.StatusCode, header: resp.Header, length: resp.ContentLength}
@@ -113,23 +112,25 @@ func (c *client) exchange(path string, limit int64, reader bus.Reader, body [][]
 	return ans, !ans.truncated && !resp.Close, nil
 }
 
-func (c *client) send(path, accept string, body [][]byte) error {
+func (c *client) send(q question) error {
 	length := 0
-	for _, part := range body {
+	for _, part := range q.body {
 		length += len(part)
 	}
-	head := make([]byte, 0, 256)
+	head := make([]byte, 0, 320)
 	head = append(head, "POST "...)
-	head = append(head, path...)
+	head = append(head, q.path...)
 	head = append(head, " HTTP/1.1\r\nHost: "...)
 	head = append(head, c.addr...)
 	head = append(head, "\r\nUser-Agent: whiskaway-invoker\r\nContent-Type: application/json\r\nContent-Length: "...)
 	head = strconv.AppendInt(head, int64(length), 10)
-	if accept != "" {
-		head = append(append(head, "\r\nAccept: "...), accept...)
+	head = append(head, "\r\n"...)
+	if q.reader != nil {
+		head = append(head, "Accept: "+stream.TypeEvents+"\r\n"...)
 	}
-	head = append(head, "\r\n\r\n"...)
-	all := append(net.Buffers{head}, body...)
+	head = append(head, q.header...)
+	head = append(head, "\r\n"...)
+	all := append(net.Buffers{head}, q.body...)
 	_, err := all.WriteTo(c.conn) // one writev
 	return err
 }

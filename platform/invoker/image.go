@@ -55,3 +55,30 @@ func (v *Invoker) checkMemory(ctx context.Context, c *container, e *execution) {
 		}
 	}
 }
+
+// Where no guard line can be expected, a run's lines count as whole when nothing has been printed for
+// so long: what a container prints is on its way for a moment. The first run of a container
+// is also to tell whether it prints guard lines.
+const (
+	guardlessFirst   = 500 * time.Millisecond
+	guardlessSilence = 50 * time.Millisecond
+)
+
+// collect returns a run's lines. An image of the user's need not print guard lines, as in
+// OpenWhisk; one that once did is expected to go on.
+func (v *Invoker) collect(ctx context.Context, c *container, of *runLog) (lines []string, whole bool) {
+	guardless, runs := c.logs.isGuardless()
+	silence := v.cfg.LogWait
+	switch {
+	case c.box.base.image == "" || !guardless:
+	case runs == 0:
+		silence = min(silence, guardlessFirst)
+	default:
+		silence = min(silence, guardlessSilence)
+	}
+	lines, whole = c.logs.end(ctx, of, silence)
+	if c.box.base.image != "" && !whole {
+		whole, _ = c.logs.isGuardless()
+	}
+	return lines, whole
+}

@@ -11,38 +11,6 @@ import (
 	"github.com/whiskaway/whiskaway/platform/store"
 )
 
-// Config bounds an invoker. A zero field takes the default.
-type Config struct {
-	Memory    int           // megabytes that all containers together may have; 0: 4096
-	Idle      time.Duration // after which an idle container is removed; 0: 5 minutes
-	WaitLimit time.Duration // how long a run may wait for its container; 0: 60 s
-	LogWait   time.Duration // how long to wait for a guard line; 0: 2 s
-	MaxResult int64         // bytes of a result; 0: 1 MB
-	InFlight  int           // how many runs it takes from the queue at a time; 0: 1024
-}
-
-func (c Config) withDefaults() Config {
-	if c.Memory == 0 {
-		c.Memory = 4096
-	}
-	if c.Idle == 0 {
-		c.Idle = 5 * time.Minute
-	}
-	if c.WaitLimit == 0 {
-		c.WaitLimit = time.Minute
-	}
-	if c.LogWait == 0 {
-		c.LogWait = 2 * time.Second
-	}
-	if c.MaxResult == 0 {
-		c.MaxResult = 1 << 20
-	}
-	if c.InFlight == 0 {
-		c.InFlight = 1024
-	}
-	return c
-}
-
 // Completions is where an invoker tells that an activation ended: the topic of
 // the controller that asked.
 type Completions func(controller string) bus.Topic[*bus.Completed]
@@ -72,7 +40,7 @@ func New(cfg Config, driver Driver, st store.Store, topic bus.Topic[*bus.Run], r
 	cfg = cfg.withDefaults()
 	v := &Invoker{
 		cfg: cfg, log: log, store: st, replies: replies, runs: runs,
-		pool:     newPool(driver, cfg.Memory, cfg.Idle, log),
+		pool:     newPool(driver, cfg, log),
 		inFlight: make(chan struct{}, cfg.InFlight),
 	}
 	takeCtx, stop := context.WithCancel(context.Background())
@@ -81,9 +49,6 @@ func New(cfg Config, driver Driver, st store.Store, topic bus.Topic[*bus.Run], r
 	v.taking.Go(func() { v.take(takeCtx, runCtx) })
 	return v, nil
 }
-
-// Containers returns how many containers are idle and busy just now.
-func (v *Invoker) Containers() (idle, busy int) { return v.pool.counts() }
 
 // Close takes no more runs, waits for those in flight until ctx ends, cancels
 // the rest, and removes all containers.

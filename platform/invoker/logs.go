@@ -4,51 +4,53 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"fmt"
 	"io"
-	"strings"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // guardLine ends a run's lines, once on stdout and once on stderr.
 const guardLine = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
 
-// What OpenWhisk adds to logs that are not whole.
-const (
-	msgLogsTruncated = "Logs were truncated because the total bytes size exceeds the limit of %d bytes."
-	msgLogsFailed    = "There was an issue while collecting your logs. Data might be missing."
-	msgLogsMaybeLost = "The action did not initialize or run as expected. Log data might be missing."
-)
-
-// logTime is how OpenWhisk writes a line's time: always with nine digits, which
-// its clients look for.
-const logTime = "2006-01-02T15:04:05.000000000Z"
-
 // A logBook gathers what one container prints, run by run. Two goroutines write
 // into it, one for each stream.
+//
+// Where runs overlap, a runtime of ours says whose each line is: it begins with the
+// activation's id, and a space, or a "+" where the line goes on in the
+// stream's next one with that id. Other runtimes do not. Then a line counts
+// only while one run is open; what comes while several are is nobody's, and they are told so.
 type logBook struct {
 	streams [2]io.ReadCloser
 	readers sync.WaitGroup
+	printed atomic.Int64 // pieces read
 
-	mu        sync.Mutex
-	open      bool // a run's lines are wanted
-	lines     []string
-	size      int
-	limit     int
-	truncated bool
-	guards    [2]bool // seen since begin, or the stream ended
-	ended     [2]bool
-	whole     chan struct{} // closed when both guards are there
+	mu      sync.Mutex
+	byRun   bool // each line begins with its run's id
+	guarded bool // a guard line has been seen
+	ends    int  // of runs so far
+	begun   bool // there has been a run
+	early   []earlyLine
+	runs    []*runLog // the open ones, the oldest first
+	guards  [2]int    // that came and belong to a run of which nobody has asked for the end
+	ended   [2]bool
+	longest int // the largest limit of an open run
 }
 
-var streamNames = [2]string{"stdout", "stderr"}
+// An earlyLine was printed before the first run; it belongs to it.
+type earlyLine struct {
+	stream int
+	text   string
+	at     time.Time
+}
 
-// newLogBook starts reading both streams to their ends. What comes before the
-// first run's end belongs to the first run; limit is in bytes.
-func newLogBook(stdout, stderr io.ReadCloser, limit int) *logBook {
-	b := &logBook{streams: [2]io.ReadCloser{stdout, stderr}}
-	b.begin(limit)
+// maxEarly is how many bytes of those are kept.
+const maxEarly = 64 << 10
+
+// newLogBook starts reading both streams to their ends.
+func newLogBook(stdout, stderr io.ReadCloser) *logBook {
+	b := &logBook{streams: [2]io.ReadCloser{stdout, stderr}, longest: maxEarly}
 	for i, r := range b.streams {
 		b.readers.Go(func() { b.read(i, r) })
 	}
@@ -68,42 +70,95 @@ func (b *logBook) close(patience time.Duration) {
 	b.streams[1].Close()
 }
 
-// begin starts a run's lines; limit is in bytes. What was printed since the last
-// run ended belongs to none and is gone.
-func (b *logBook) begin(limit int) {
+// knowsRuns says that from now on each line tells whose it is.
+func (b *logBook) knowsRuns() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.open, b.lines, b.size, b.limit, b.truncated = true, nil, 0, limit, false
-	b.guards = b.ended
-	b.whole = make(chan struct{})
-	b.checkWhole()
+	b.byRun = true
 }
 
-// end waits for both guard lines, at most until ctx ends, and returns the run's
-// lines. whole is false when a guard line is missing.
-func (b *logBook) end(ctx context.Context) (lines []string, whole bool) {
+// begin opens the log of a run; limit is in bytes. What was printed since the last run
+// ended belongs to none and is gone.
+func (b *logBook) begin(id string, limit int) *runLog {
 	b.mu.Lock()
-	done := b.whole
+	defer b.mu.Unlock()
+	r := &runLog{id: id, limit: limit, guards: b.ended, whole: make(chan struct{})}
+	if len(b.runs) == 0 {
+		b.guards, b.longest = [2]int{}, limit
+	}
+	b.longest = max(b.longest, limit)
+	if !b.begun {
+		for _, l := range b.early {
+			r.keep(l.stream, l.text, l.at)
+		}
+		b.begun, b.early = true, nil
+	}
+	b.runs = append(b.runs, r)
+	r.checkWhole()
+	return r
+}
+
+// end waits for both guard lines of the run, and returns its lines. It gives up when
+// ctx ends, or when nothing at all was printed for as long as silence; a container that prints
+// something all the time is believed ten times as long. whole is false when a guard line is missing.
+func (b *logBook) end(ctx context.Context, r *runLog, silence time.Duration) (lines []string, whole bool) {
+	b.mu.Lock()
+	r.asked = true
+	for i := range b.guards {
+		if !r.guards[i] && b.guards[i] > 0 {
+			b.guards[i]--
+			r.guards[i] = true
+			r.checkWhole()
+		}
+	}
+	isWhole := r.isWhole
 	b.mu.Unlock()
-	select {
-	case <-done:
-	case <-ctx.Done():
+	if !isWhole {
+		b.await(ctx, r, silence)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	whole = b.guards[0] && b.guards[1] && !b.ended[0] && !b.ended[1]
-	lines = b.lines
-	if b.truncated {
-		lines = append(lines, b.stamp(1, fmt.Sprintf(msgLogsTruncated, b.limit)))
-	}
-	b.open, b.lines = false, nil
-	return lines, whole
+	whole = r.guards[0] && r.guards[1] && !b.ended[0] && !b.ended[1]
+	b.forget(r)
+	b.ends++
+	return r.finish(), whole
 }
 
-func (b *logBook) checkWhole() {
-	if b.guards[0] && b.guards[1] {
-		close(b.whole)
+// isGuardless reports whether the container lives and has never printed a guard line, in how many runs.
+func (b *logBook) isGuardless() (yes bool, runs int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.guarded && !b.byRun && !b.ended[0] && !b.ended[1], b.ends
+}
+
+func (b *logBook) await(ctx context.Context, r *runLog, silence time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, 10*silence)
+	defer cancel()
+	for seen := b.printed.Load(); ; {
+		timer := time.NewTimer(silence)
+		select {
+		case <-r.whole:
+		case <-ctx.Done():
+		case <-timer.C:
+			if now := b.printed.Load(); now != seen {
+				seen = now
+				continue
+			}
+		}
+		timer.Stop()
+		return
 	}
+}
+
+// drop forgets a run that did not come about.
+func (b *logBook) drop(r *runLog) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.forget(r)
+}
+
+func (b *logBook) forget(r *runLog) {
+	b.runs = slices.DeleteFunc(b.runs, func(other *runLog) bool { return other == r })
 }
 
 // read takes a stream to its end, so that the container never blocks on it.
@@ -112,6 +167,7 @@ func (b *logBook) read(stream int, r io.Reader) {
 	var line []byte // the beginning of a line that is longer than the buffer
 	for {
 		part, err := br.ReadSlice('\n')
+		b.printed.Add(1)
 		if len(line) > 0 || err == bufio.ErrBufferFull {
 			line = b.grow(line, part)
 			part = line
@@ -136,7 +192,7 @@ func (b *logBook) read(stream int, r io.Reader) {
 // as a guard line needs.
 func (b *logBook) grow(line, part []byte) []byte {
 	b.mu.Lock()
-	limit := b.limit
+	limit := b.longest
 	b.mu.Unlock()
 	line = append(line, part...)
 	if over := len(line) - limit - 4*len(guardLine); over > 0 {
@@ -146,38 +202,75 @@ func (b *logBook) grow(line, part []byte) []byte {
 	return line
 }
 
+// add takes a line, without its end.
 func (b *logBook) add(stream int, text []byte) {
-	rest, isGuard := bytes.CutSuffix(text, []byte(guardLine))
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.open && !b.guards[stream] && (len(rest) > 0 || !isGuard) {
-		b.keep(stream, rest)
+	if b.byRun {
+		b.addTagged(stream, text)
+		return
 	}
-	if isGuard && b.open && !b.guards[stream] {
-		b.guards[stream] = true
-		b.checkWhole()
+	rest, isGuard := bytes.CutSuffix(text, []byte(guardLine))
+	if len(rest) > 0 || !isGuard {
+		b.addPlain(stream, rest)
+	}
+	if isGuard {
+		b.guarded = true
+		b.guard(stream)
 	}
 }
 
-func (b *logBook) keep(stream int, text []byte) {
-	if b.truncated || b.limit == 0 { // 0: no logs are wanted
-		return
+// addPlain finds out whose a line is that does not say so.
+func (b *logBook) addPlain(stream int, text []byte) {
+	switch {
+	case len(b.runs) == 1:
+		if r := b.runs[0]; !r.guards[stream] && b.guards[stream] == 0 {
+			r.keep(stream, clean(text), time.Now())
+		}
+	case len(b.runs) > 1:
+		for _, r := range b.runs {
+			r.mixed++
+		}
+	case !b.begun:
+		if size := len(text) + lineCost; b.longest >= size {
+			b.longest -= size
+			b.early = append(b.early, earlyLine{stream, clean(text), time.Now()})
+		}
 	}
-	// As in OpenWhisk, a line's time counts: short lines cost as much as they weigh.
-	line := b.stamp(stream, strings.ToValidUTF8(string(text), "\uFFFD"))
-	if room := b.limit - b.size; len(line) >= room {
-		b.truncated = true
-		line = strings.ToValidUTF8(line[:max(room-1, 0)], "")
-		if len(line) <= len(b.stamp(stream, "")) {
+}
+
+// guard gives a guard line that does not say whose it is to a run that waits for
+// its end, or keeps it for the next that does.
+func (b *logBook) guard(stream int) {
+	for _, r := range b.runs {
+		if r.asked && !r.guards[stream] {
+			r.guards[stream] = true
+			r.checkWhole()
 			return
 		}
 	}
-	b.size += len(line) + 1
-	b.lines = append(b.lines, line)
+	if b.guards[stream] < len(b.runs) {
+		b.guards[stream]++
+	}
 }
 
-func (b *logBook) stamp(stream int, text string) string {
-	return time.Now().UTC().Format(logTime) + " " + streamNames[stream] + ": " + text
+// addTagged takes a line that begins with the id of its run. Others are nobody's.
+func (b *logBook) addTagged(stream int, text []byte) {
+	for _, r := range b.runs {
+		n := len(r.id)
+		if len(text) <= n || string(text[:n]) != r.id {
+			continue
+		}
+		switch mark, rest := text[n], text[n+1:]; {
+		case r.guards[stream]:
+		case string(rest) == guardLine:
+			r.guards[stream] = true
+			r.checkWhole()
+		default:
+			r.addPart(stream, rest, mark == '+')
+		}
+		return
+	}
 }
 
 // finish notes a stream's end: no guard line will come any more.
@@ -185,8 +278,8 @@ func (b *logBook) finish(stream int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ended[stream] = true
-	if b.open && !b.guards[stream] {
-		b.guards[stream] = true
-		b.checkWhole()
+	for _, r := range b.runs {
+		r.guards[stream] = true
+		r.checkWhole()
 	}
 }

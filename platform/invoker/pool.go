@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 )
@@ -16,241 +15,152 @@ var errNoRoom = errors.New("all containers are busy")
 // errClosed says that the pool is ending.
 var errClosed = errors.New("the invoker is ending")
 
-// A container is a Container in the pool, with what the invoker keeps beside it.
-type container struct {
-	Container
-	key    key
-	memory int
-	logs   *logBook
-	http   client
-	since  time.Time // when it became idle
-}
-
-// A waiter is a want with the place where its grant arrives.
-type waiter struct {
-	want
-	granted chan granted // cap 1
-}
-
-// What a waiter is granted: a warm container, or memory for a new one, once the
-// evicted ones are gone.
-type granted struct {
-	warm  *container
-	evict []*container
-	err   error
-}
-
-// A pool holds the containers. mu guards the fields below it and is held for
-// moments only; starting and killing happen outside.
+// A pool holds the containers. mu guards the plan, which decides, and is held for
+// moments only; starting, pausing and killing happen outside.
 type pool struct {
 	driver Driver
-	idle   time.Duration // an idle container's life
+	cfg    Config
 	log    *slog.Logger
-	total  int // megabytes
 	tasks  sync.WaitGroup
-	stop   chan struct{}
+	life   context.Context // of what goes on in the background
+	end    context.CancelFunc
+	pauses chan struct{} // bounds how many are paused at a time
 
-	mu      sync.Mutex
-	free    int // megabytes
-	spares  []*container
-	busy    map[*container]bool
-	waiters []*waiter
-	closed  bool
-	names   int64
+	mu     sync.Mutex
+	plan   *plan
+	closed bool
+	names  int64
 }
 
-func newPool(driver Driver, memory int, idle time.Duration, log *slog.Logger) *pool {
-	p := &pool{
-		driver: driver, idle: idle, log: log, total: memory, free: memory,
-		busy: map[*container]bool{}, stop: make(chan struct{}),
-	}
-	p.tasks.Go(p.reap)
+func newPool(driver Driver, cfg Config, log *slog.Logger) *pool {
+	p := &pool{driver: driver, cfg: cfg, log: log, plan: newPlan(cfg.Memory, cfg.Prewarm, time.Now()), pauses: make(chan struct{}, 4)}
+	p.life, p.end = context.WithCancel(context.Background())
+	p.tasks.Go(p.keep)
 	return p
 }
 
-// acquire returns a container for w: a warm one, or a new one that still needs
-// its /init. The wait for room ends at until; a start takes as long as the driver
-// allows. logLimit is for a new one's first run, in bytes.
-func (p *pool) acquire(ctx context.Context, w want, until time.Time, b base, logLimit int) (c *container, cold bool, err error) {
-	if w.memory > p.total {
-		return nil, false, fmt.Errorf("the action wants %d MB, all containers together may have %d MB", w.memory, p.total)
+// acquire returns a container for w: a warm one, or one that still needs its
+// /init. The wait for room ends at until; a start takes as long as the driver
+// allows. The error is a refusal when another container may do.
+func (p *pool) acquire(ctx context.Context, w *want, until time.Time) (c *container, cold bool, err error) {
+	if w.base.memory > p.cfg.Memory {
+		return nil, false, fmt.Errorf("the action wants %d MB, all containers together may have %d MB", w.base.memory, p.cfg.Memory)
 	}
-	waitCtx, cancel := context.WithDeadline(ctx, until)
-	defer cancel()
-	g, err := p.wait(waitCtx, w)
-	if err != nil {
+	g, err := p.wait(ctx, w, until)
+	switch {
+	case err != nil:
 		return nil, false, err
-	}
-	if g.warm != nil {
-		return g.warm, false, nil
+	case !g.cold:
+		c = g.box.c
+		if err := c.awake(ctx); err != nil {
+			p.release(c, false)
+			return nil, false, refusal{err.Error()}
+		}
+		return c, false, nil
+	case g.box.c != nil: // started in advance
+		return g.box.c, true, nil
 	}
 	p.killAll(g.evict)
-	c, err = p.start(ctx, w, b, logLimit)
-	if err != nil {
-		p.giveBack(w.memory)
-		return nil, false, err
-	}
-	return c, true, nil
+	c, err = p.start(ctx, g.box, w.key)
+	return c, true, err
 }
 
-func (p *pool) wait(ctx context.Context, w want) (granted, error) {
-	w.since = time.Now()
-	me := &waiter{w, make(chan granted, 1)}
+func (p *pool) wait(ctx context.Context, w *want, until time.Time) (grant, error) {
+	now := time.Now()
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
-		return granted{}, errClosed
+		return grant{}, errClosed
 	}
-	if c := p.warmNow(w); c != nil {
+	if b := p.plan.quick(w, now); b != nil {
 		p.mu.Unlock()
-		return granted{warm: c}, nil
+		return grant{box: b}, nil
 	}
-	p.waiters = append(p.waiters, me)
-	p.serve()
+	me := &ask{want: *w, granted: make(chan grant, 1)}
+	p.plan.add(me, now)
+	p.carryOut()
 	p.mu.Unlock()
+	timer := time.NewTimer(time.Until(until))
+	defer timer.Stop()
 	select {
 	case g := <-me.granted:
 		return g, g.err
+	case <-timer.C:
+		return p.giveUp(me, errNoRoom)
 	case <-ctx.Done():
+		return p.giveUp(me, ctx.Err())
 	}
-	return p.giveUp(me)
 }
 
-// warmNow is the short way: nobody waits, and the container that was used last fits.
-// The caller holds mu.
-func (p *pool) warmNow(w want) *container {
-	last := len(p.spares) - 1
-	if last < 0 || len(p.waiters) > 0 || w.fresh || p.spares[last].key != w.key {
-		return nil
-	}
-	c := p.spares[last]
-	select {
-	case <-c.Done():
-		return nil
-	default:
-	}
-	p.spares[last] = nil
-	p.spares = p.spares[:last]
-	p.busy[c] = true
-	return c
-}
-
-// giveUp ends a wait, unless the grant came in the same moment.
-func (p *pool) giveUp(me *waiter) (granted, error) {
+// giveUp ends a wait. What was granted in the same moment is used when only the
+// time is over, and given back when nobody wants it.
+func (p *pool) giveUp(me *ask, why error) (grant, error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if i := slices.Index(p.waiters, me); i >= 0 {
-		p.waiters = slices.Delete(p.waiters, i, i+1)
-		p.serve() // it may have been the one that held up the others
-		return granted{}, errNoRoom
+	gaveUp := p.plan.giveUp(me, time.Now())
+	p.carryOut()
+	p.mu.Unlock()
+	if gaveUp {
+		return grant{}, why
 	}
 	g := <-me.granted
+	if g.err == nil && !g.cold && why != errNoRoom {
+		p.release(g.box.c, true)
+		return grant{}, why
+	}
 	return g, g.err
 }
 
-// serve grants what can be granted. The caller holds mu.
-func (p *pool) serve() {
-	for len(p.waiters) > 0 {
-		p.dropDead()
-		g := plan(p.wants(), p.idleOnes(), p.free, time.Now())
-		if g.want < 0 {
-			return
+// started says that c has got through its /init.
+func (p *pool) started(c *container) {
+	p.change(func(now time.Time) { p.plan.started(c.box, now) })
+}
+
+// release takes a container back from one run. When it is good it stays warm for
+// the next, else it goes as soon as its other runs have ended.
+func (p *pool) release(c *container, good bool) {
+	p.change(func(now time.Time) { p.plan.release(c.box, good, now) })
+}
+
+// retire lets go the containers of an action's older revisions when they are idle.
+func (p *pool) retire(action string, revision int64) {
+	p.change(func(time.Time) { p.plan.retire(action, revision) })
+}
+
+// change lets the plan decide, and carries it out.
+func (p *pool) change(decide func(now time.Time)) {
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	decide(now)
+	p.carryOut()
+}
+
+// carryOut does what the plan has decided. The caller holds mu.
+func (p *pool) carryOut() {
+	out := p.plan.take()
+	for _, g := range out.grants {
+		g.ask.granted <- g.grant
+	}
+	for _, b := range out.kill {
+		p.tasks.Go(func() { p.remove(b.c) })
+	}
+	for _, b := range out.stems {
+		if p.closed {
+			p.plan.startFailed(b, nil, time.Now())
+			continue
 		}
-		w := p.waiters[g.want]
-		p.waiters = slices.Delete(p.waiters, g.want, g.want+1)
-		w.granted <- p.take(w, g)
+		p.tasks.Go(func() { p.startStem(b) })
 	}
 }
 
-func (p *pool) wants() []want {
-	list := make([]want, len(p.waiters))
-	for i, w := range p.waiters {
-		list[i] = w.want
-	}
-	return list
-}
-
-func (p *pool) idleOnes() []spare {
-	list := make([]spare, len(p.spares))
-	for i, c := range p.spares {
-		list[i] = spare{c.key, c.memory, c.since}
-	}
-	return list
-}
-
-// take carries out a grant.
-func (p *pool) take(w *waiter, g grant) granted {
-	if g.reuse >= 0 {
-		c := p.spares[g.reuse]
-		p.spares = slices.Delete(p.spares, g.reuse, g.reuse+1)
-		p.busy[c] = true
-		return granted{warm: c}
-	}
-	var evict []*container
-	for _, i := range g.evict {
-		evict = append(evict, p.spares[i])
-		p.free += p.spares[i].memory
-	}
-	p.spares = slices.DeleteFunc(p.spares, func(c *container) bool { return slices.Contains(evict, c) })
-	p.free -= w.memory
-	return granted{evict: evict}
-}
-
-// dropDead removes idle containers that ended by themselves. The caller holds mu.
-func (p *pool) dropDead() {
-	p.spares = slices.DeleteFunc(p.spares, func(c *container) bool {
-		select {
-		case <-c.Done():
-			p.log.Info("an idle container ended by itself", "action", c.key.action)
-			p.free += c.memory
-			p.tasks.Go(func() { p.kill(c) })
-			return true
-		default:
-			return false
-		}
-	})
-}
-
-// release takes a container back; it stays warm for the next run.
-func (p *pool) release(c *container) {
+// close refuses those who wait, and ends the idle containers. The busy ones
+// must have been released before.
+func (p *pool) close() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.handOver(c) {
-		return
-	}
-	delete(p.busy, c)
-	c.since = time.Now()
-	p.spares = append(p.spares, c)
-	p.serve()
-}
-
-// handOver is the short way under load: the first that waits wants this very
-// container. plan would choose the same. The caller holds mu.
-func (p *pool) handOver(c *container) bool {
-	if len(p.waiters) == 0 || p.waiters[0].fresh || p.waiters[0].key != c.key {
-		return false
-	}
-	select {
-	case <-c.Done():
-		return false
-	default:
-	}
-	w := p.waiters[0]
-	p.waiters = slices.Delete(p.waiters, 0, 1)
-	w.granted <- granted{warm: c}
-	return true
-}
-
-func (p *pool) giveBack(memory int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.free += memory
-	p.serve()
-}
-
-// counts returns how many containers are idle and busy.
-func (p *pool) counts() (idle, busy int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.spares), len(p.busy)
+	p.closed = true
+	p.plan.end(errClosed)
+	p.carryOut()
+	p.mu.Unlock()
+	p.end()
+	p.tasks.Wait()
 }

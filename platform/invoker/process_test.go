@@ -50,15 +50,15 @@ func TestKillReachesTheGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	stdout, stderr := c.Logs()
-	b := newLogBook(stdout, stderr, 10)
+	b := newLogBook(stdout, stderr)
 	if err := c.(*process).kill(t.Context(), time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
 	<-c.Done()
-	b.begin(10)
+	r := b.begin("1", 10)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	b.end(ctx) // both streams end only when the grandchild is gone, too
+	b.end(ctx, r, time.Minute) // both streams end only when the grandchild is gone, too
 	if ctx.Err() != nil {
 		t.Error("a grandchild is left")
 	}

@@ -13,6 +13,7 @@ import (
 // An execution is what became of one bus.Run.
 type execution struct {
 	verdict
+	log     *runLog // in the container
 	logs    []string
 	start   time.Time // of /init, or of /run in a warm container
 	end     time.Time
@@ -50,44 +51,60 @@ func ended(v verdict) *execution {
 	return &execution{verdict: v, start: now, end: now}
 }
 
+// attempt tries it in one container. The error is a refusal.
 func (v *Invoker) attempt(ctx context.Context, run *bus.Run, fresh bool, sending func()) (*execution, error) {
 	c, cold, err := v.container(ctx, run, fresh)
+	if errors.As(err, new(refusal)) {
+		return nil, err
+	}
 	if err != nil {
 		return ended(v.whyNoContainer(ctx, run, err)), nil
 	}
-	e := &execution{cold: cold, start: time.Now()}
+	e := &execution{cold: cold, start: time.Now(), log: c.logs.begin(run.ActivationID, logBytes(run))}
 	if cold {
 		done, err := v.initialize(ctx, c, run, e)
 		if err != nil {
-			v.pool.destroy(c)
-			return nil, err
+			return nil, v.refused(c, e, err)
 		}
 		if done {
 			v.finish(ctx, c, e)
 			return e, nil
 		}
-	} else {
-		c.logs.begin(logBytes(run))
+		v.pool.started(c)
 	}
-	err = v.run(ctx, c, run, e, sending)
-	if err != nil {
-		v.pool.destroy(c)
-		return nil, err
+	if hasLeft(run) {
+		c.logs.drop(e.log)
+		v.pool.release(c, true)
+		return ended(failed(store.StatusApplicationError, msgReaderLeft)), nil
+	}
+	if err := v.run(ctx, c, run, e, sending); err != nil {
+		return nil, v.refused(c, e, err)
 	}
 	v.finish(ctx, c, e)
 	return e, nil
 }
 
+// refused lets go of a container that refused, and returns why it did.
+func (v *Invoker) refused(c *container, e *execution, why error) error {
+	c.logs.drop(e.log)
+	v.pool.release(c, false)
+	return why
+}
+
 func logBytes(run *bus.Run) int { return run.Action.Limits.Logs << 20 }
 
+// container returns one for the run. Nobody is waited for whose reader has left.
 func (v *Invoker) container(ctx context.Context, run *bus.Run, fresh bool) (*container, bool, error) {
-	until := time.UnixMicro(run.Accepted).Add(v.cfg.WaitLimit)
+	ctx, stop := untilLeft(ctx, run)
+	defer stop()
+	a := &run.Action
 	w := want{
-		key:    key{run.Namespace, run.Action.FullName(), run.Action.Revision},
-		memory: run.Action.Limits.Memory,
-		fresh:  fresh,
+		key:   key{run.Namespace, a.FullName(), a.Revision},
+		base:  base{a.Kind, a.Image, a.Limits.Memory, a.Limits.Concurrency > 1},
+		slots: max(a.Limits.Concurrency, 1),
+		fresh: fresh,
 	}
-	return v.pool.acquire(ctx, w, until, base{run.Action.Kind, run.Action.Image}, logBytes(run))
+	return v.pool.acquire(ctx, &w, time.UnixMicro(run.Accepted).Add(v.cfg.WaitLimit))
 }
 
 func (v *Invoker) whyNoContainer(ctx context.Context, run *bus.Run, err error) verdict {
@@ -95,6 +112,8 @@ func (v *Invoker) whyNoContainer(ctx context.Context, run *bus.Run, err error) v
 	switch {
 	case ctx.Err() != nil || errors.Is(err, errClosed):
 		return failed(store.StatusWhiskError, msgInvokerStopped)
+	case hasLeft(run):
+		return failed(store.StatusApplicationError, msgReaderLeft)
 	case errors.Is(err, errNoRoom):
 		return failed(store.StatusWhiskError, msgNoRoom)
 	case errors.As(err, &image):
@@ -121,7 +140,11 @@ func (v *Invoker) initialize(ctx context.Context, c *container, run *bus.Run, e 
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	ans, err := v.postInit(ctx, c, body)
+	q := question{path: "/init", body: [][]byte{body}}
+	if c.box.base.concurrent {
+		q.header = headerLogs + ": " + logsByRun + "\r\n"
+	}
+	ans, err := v.postInit(ctx, c, q)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		e.verdict, e.timeout = timedOut(limit, true), true
@@ -134,6 +157,7 @@ func (v *Invoker) initialize(ctx context.Context, c *container, run *bus.Run, e 
 	default:
 		var ok bool
 		if e.verdict, ok = judgeInit(ans, v.cfg.MaxResult); ok {
+			v.heed(c, ans)
 			return false, nil
 		}
 	}
@@ -151,13 +175,31 @@ func (v *Invoker) whyNoCode(ctx context.Context, run *bus.Run, err error) verdic
 	return failed(store.StatusWhiskError, msgActionFetch)
 }
 
+// The headers by which a runtime of ours is asked to say in its logs whose each line is, and says
+// that it will; and the run's id, which is the tag.
+const (
+	headerLogs = "Whiskaway-Logs"
+	logsByRun  = "by-run"
+	headerRun  = "Whiskaway-Run"
+)
+
+// heed notes what a container said of itself when it took its /init.
+func (v *Invoker) heed(c *container, ans answer) {
+	if c.box.base.concurrent && ans.header.Get(headerLogs) == logsByRun {
+		c.logs.knowsRuns()
+		c.byRun = true
+	}
+}
+
 // initRetry is the pause between two tries to reach a container that does not listen yet.
 const initRetry = 10 * time.Millisecond
 
 // postInit tries again as long as no connection can be made.
-func (v *Invoker) postInit(ctx context.Context, c *container, body []byte) (answer, error) {
+func (v *Invoker) postInit(ctx context.Context, c *container, q question) (answer, error) {
+	cl := c.client()
+	defer c.putClient(cl)
 	for {
-		ans, err := c.http.post(ctx, "/init", v.cfg.MaxResult, body)
+		ans, err := cl.ask(ctx, q, v.cfg.MaxResult)
 		if !errors.Is(err, errNotStarted) {
 			return ans, err
 		}
@@ -179,8 +221,14 @@ func (v *Invoker) run(ctx context.Context, c *container, run *bus.Run, e *execut
 	defer cancel()
 	ctx, stop := untilLeft(ctx, run)
 	defer stop()
+	q := question{path: "/run", reader: run.Reader, body: runBody(run, began.Add(limit))}
+	if c.byRun {
+		q.header = headerRun + ": " + run.ActivationID + "\r\n"
+	}
+	cl := c.client()
+	defer c.putClient(cl)
 	sending()
-	ans, err := c.http.ask(ctx, "/run", v.cfg.MaxResult, run.Reader, runBody(run, began.Add(limit)))
+	ans, err := cl.ask(ctx, q, v.cfg.MaxResult)
 	e.end = time.Now()
 	switch {
 	case errors.Is(err, errNotStarted) && ctx.Err() == nil:
@@ -207,29 +255,26 @@ func timeLimit(run *bus.Run) time.Duration {
 }
 
 // finish collects the run's lines and lets go of the container: after a success
-// or an application error it stays warm, otherwise it is killed. One that ran out
-// of time is killed before its lines are collected, since no guard line can be
-// expected of it.
+// or an application error it stays warm, otherwise it goes. One that ran out of time
+// goes before its lines are collected, since no guard line can be expected of it:
+// at once, unless other runs are in it.
 func (v *Invoker) finish(ctx context.Context, c *container, e *execution) {
 	v.checkMemory(ctx, c, e)
-	if e.timeout || e.status == store.StatusWhiskError {
-		v.pool.destroy(c)
+	hopeless := e.timeout || e.status == store.StatusWhiskError
+	if hopeless {
+		v.pool.release(c, false)
 	}
-	ctx, cancel := context.WithTimeout(ctx, v.cfg.LogWait)
-	defer cancel()
-	lines, whole := c.logs.end(ctx)
+	lines, whole := v.collect(ctx, c, e.log)
 	e.logs = lines
 	good := e.status == store.StatusSuccess || e.status == store.StatusApplicationError
 	switch {
-	case whole && good:
-		v.pool.release(c)
-		return
+	case whole:
 	case good:
-		e.logs = append(e.logs, c.logs.stamp(1, msgLogsFailed))
-	case !whole:
-		e.logs = append(e.logs, c.logs.stamp(1, msgLogsMaybeLost))
+		e.logs = append(e.logs, stamp(time.Now(), 1, msgLogsFailed))
+	default:
+		e.logs = append(e.logs, stamp(time.Now(), 1, msgLogsMaybeLost))
 	}
-	if !e.timeout && e.status != store.StatusWhiskError {
-		v.pool.destroy(c)
+	if !hopeless {
+		v.pool.release(c, whole && good)
 	}
 }

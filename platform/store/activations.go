@@ -3,16 +3,17 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // PutActivation implements Store.
-func (s *SQLite) PutActivation(ctx context.Context, a *Activation) error {
+func (s *Database) PutActivation(ctx context.Context, a *Activation) error {
 	return s.writer.put(ctx, a)
 }
 
 // Activation implements Store.
-func (s *SQLite) Activation(ctx context.Context, namespace, id string) (*Activation, error) {
+func (s *Database) Activation(ctx context.Context, namespace, id string) (*Activation, error) {
 	if a := s.writer.pendingByID(id); a != nil {
 		if a.Namespace != namespace {
 			return nil, ErrNotFound
@@ -20,50 +21,48 @@ func (s *SQLite) Activation(ctx context.Context, namespace, id string) (*Activat
 		return a, nil
 	}
 	a := &Activation{ID: id, Namespace: namespace}
-	err := s.read.QueryRowContext(ctx,
+	err := s.reader().row(ctx,
 		"SELECT path, start, status, head, response, logs FROM activations WHERE id = ? AND namespace = ?", id, namespace).
 		Scan(&a.Path, &a.Start, &a.Status, &a.Head, &a.Response, &a.Logs)
 	if err != nil {
-		return nil, fmt.Errorf("reading an activation: %w", found(err))
+		return nil, fmt.Errorf("reading an activation: %w", err)
 	}
 	return a, nil
 }
 
 // Activations implements Store.
-func (s *SQLite) Activations(ctx context.Context, f Filter) ([]*Activation, error) {
+func (s *Database) Activations(ctx context.Context, f Filter) ([]*Activation, error) {
 	if err := s.writer.flush(ctx); err != nil {
 		return nil, err
 	}
-	columns := "id, path, start, status, head, x'', x''"
+	columns := "id, path, start, status, head, '', ''"
 	if f.Docs {
 		columns = "id, path, start, status, head, response, logs"
 	}
+	scan := func(scan func(...any) error) (*Activation, error) {
+		a := &Activation{Namespace: f.Namespace}
+		return a, scan(&a.ID, &a.Path, &a.Start, &a.Status, &a.Head, &a.Response, &a.Logs)
+	}
+	// The rows that are skipped are skipped in the index alone.
 	where, args := f.where()
-	rows, err := s.read.QueryContext(ctx, "SELECT "+columns+where+" ORDER BY start DESC, rowid DESC LIMIT ? OFFSET ?",
+	const order = " ORDER BY start DESC, seq DESC"
+	list, err := all(ctx, s.reader(), scan, "SELECT "+columns+
+		" FROM activations WHERE seq IN (SELECT seq"+where+order+" LIMIT ? OFFSET ?)"+order,
 		append(args, orAll(f.Limit), f.Skip)...)
 	if err != nil {
 		return nil, fmt.Errorf("listing activations: %w", err)
 	}
-	defer rows.Close()
-	var list []*Activation
-	for rows.Next() {
-		a := &Activation{Namespace: f.Namespace}
-		if err := rows.Scan(&a.ID, &a.Path, &a.Start, &a.Status, &a.Head, &a.Response, &a.Logs); err != nil {
-			return nil, fmt.Errorf("listing activations: %w", err)
-		}
-		list = append(list, a)
-	}
-	return list, rows.Err()
+	return list, nil
 }
 
 // CountActivations implements Store.
-func (s *SQLite) CountActivations(ctx context.Context, f Filter) (int, error) {
+func (s *Database) CountActivations(ctx context.Context, f Filter) (int, error) {
 	if err := s.writer.flush(ctx); err != nil {
 		return 0, err
 	}
 	where, args := f.where()
-	var n int
-	if err := s.read.QueryRowContext(ctx, "SELECT count(*)"+where, args...).Scan(&n); err != nil {
+	n, err := s.reader().count(ctx, where, args...)
+	if err != nil {
 		return 0, fmt.Errorf("counting activations: %w", err)
 	}
 	return n, nil
@@ -77,8 +76,12 @@ func (f Filter) where() (string, []any) {
 		b.WriteString(condition)
 		args = append(args, arg)
 	}
-	if f.Path != "" {
-		add(" AND path = ?", f.Path)
+	switch {
+	case f.Path == "":
+	case strings.Contains(f.Path, "/"):
+		add(" AND path = ? AND path <> name", f.Path)
+	default: // in whatever package
+		add(" AND name = ?", f.Path)
 	}
 	if f.Since != 0 {
 		add(" AND start >= ?", f.Since)
@@ -88,3 +91,29 @@ func (f Filter) where() (string, []any) {
 	}
 	return b.String(), args
 }
+
+// rowsAtOnce is how many records one statement takes: a server far away is asked
+// seldom.
+const rowsAtOnce = 64
+
+// insertActivations adds records, or writes over those of the same id. No id may
+// come twice.
+func insertActivations(ctx context.Context, tx queryer, list []*Activation) error {
+	for some := range slices.Chunk(list, rowsAtOnce) {
+		args := make([]any, 0, len(some)*9)
+		for _, a := range some {
+			args = append(args, a.ID, a.Namespace, a.name(), a.Path, a.Start, a.Status, a.Head, a.Response, a.Logs)
+		}
+		_, err := tx.exec(ctx, `INSERT INTO activations (id, namespace, name, path, start, status, head, response, logs)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`+strings.Repeat(", (?, ?, ?, ?, ?, ?, ?, ?, ?)", len(some)-1)+`
+			ON CONFLICT (id) DO UPDATE SET namespace = excluded.namespace, name = excluded.name, path = excluded.path,
+			start = excluded.start, status = excluded.status, head = excluded.head, response = excluded.response, logs = excluded.logs`, args...)
+		if err != nil {
+			return fmt.Errorf("inserting: %w", err)
+		}
+	}
+	return nil
+}
+
+// name is the action's without its package.
+func (a *Activation) name() string { return a.Path[strings.LastIndexByte(a.Path, '/')+1:] }

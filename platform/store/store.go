@@ -13,6 +13,9 @@ var (
 	ErrConflict = errors.New("the entry was changed by somebody else")
 	// ErrDiskFull says that nothing can be written until somebody makes room.
 	ErrDiskFull = errors.New("the disk is full")
+	// ErrUnreachable says that the database's server does not answer. Whether a
+	// write that was under way took place is not known.
+	ErrUnreachable = errors.New("the database cannot be reached just now")
 )
 
 // A Subject is somebody who may call the API.

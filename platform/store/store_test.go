@@ -4,31 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 )
 
-func open(t *testing.T, path string) *SQLite {
-	t.Helper()
-	s, err := OpenSQLite(t.Context(), path, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// fresh returns a store in a directory whose name needs escaping.
-func fresh(t *testing.T) *SQLite {
-	s := open(t, filepath.Join(t.TempDir(), "a#b?c%d e.db"))
-	t.Cleanup(func() { s.Close() })
-	return s
-}
-
-func put(t *testing.T, s *SQLite, e Entity, code *string) Entity {
+func put(t *testing.T, s *Database, e Entity, code *string) Entity {
 	t.Helper()
 	e, err := s.Put(t.Context(), e, code)
 	if err != nil {
@@ -37,8 +17,10 @@ func put(t *testing.T, s *SQLite, e Entity, code *string) Entity {
 	return e
 }
 
-func TestEntityRevisions(t *testing.T) {
-	s, ctx := fresh(t), t.Context()
+func TestEntityRevisions(t *testing.T) { onEach(t, testEntityRevisions) }
+
+func testEntityRevisions(t *testing.T, at place) {
+	s, ctx := at.open(t), t.Context()
 	e := Entity{Key: Key{"guest", "", "hello"}, Collection: Actions, Doc: []byte(`{"a":1}`)}
 	code := "first"
 	one := put(t, s, e, &code)
@@ -70,8 +52,10 @@ func TestEntityRevisions(t *testing.T) {
 	}
 }
 
-func TestListEntities(t *testing.T) {
-	s, ctx := fresh(t), t.Context()
+func TestListEntities(t *testing.T) { onEach(t, testListEntities) }
+
+func testListEntities(t *testing.T, at place) {
+	s, ctx := at.open(t), t.Context()
 	for i := range 5 {
 		put(t, s, Entity{Key: Key{"guest", "", fmt.Sprint("a", i)}, Collection: Actions, Doc: []byte("{}")}, nil)
 	}
@@ -100,8 +84,10 @@ func activation(i int) *Activation {
 	}
 }
 
-func TestActivationsAreReadAtOnce(t *testing.T) {
-	s, ctx := fresh(t), t.Context()
+func TestActivationsAreReadAtOnce(t *testing.T) { onEach(t, testActivationsAreReadAtOnce) }
+
+func testActivationsAreReadAtOnce(t *testing.T, at place) {
+	s, ctx := at.open(t), t.Context()
 	for i := range 50 {
 		if err := s.PutActivation(ctx, activation(i)); err != nil {
 			t.Fatal(err)
@@ -122,10 +108,43 @@ func TestActivationsAreReadAtOnce(t *testing.T) {
 	}
 }
 
+// A record that is written anew replaces the first, though both may wait for the
+// same transaction.
+func TestActivationsAreReplaced(t *testing.T) { onEach(t, testActivationsAreReplaced) }
+
+func testActivationsAreReplaced(t *testing.T, at place) {
+	s, ctx := at.open(t), t.Context()
+	for i := range 100 {
+		a := activation(i % 10)
+		a.Response = fmt.Append(nil, i)
+		if err := s.PutActivation(ctx, a); err != nil {
+			t.Fatal(err)
+		}
+		if i == 50 {
+			if err := s.writer.flush(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	list, err := s.Activations(ctx, Filter{Namespace: "guest", Docs: true})
+	if err != nil || len(list) != 10 {
+		t.Fatalf("%d records, %v", len(list), err)
+	}
+	for i, a := range list {
+		if string(a.Response) != fmt.Sprint(99-i) {
+			t.Errorf("%s: %s", a.ID, a.Response)
+		}
+	}
+}
+
 // Records of the same millisecond come in the order in which they were written,
 // so that pages of a list neither repeat one nor leave one out.
 func TestActivationsOfOneMomentHaveAnOrder(t *testing.T) {
-	s := fresh(t)
+	onEach(t, testActivationsOfOneMomentHaveAnOrder)
+}
+
+func testActivationsOfOneMomentHaveAnOrder(t *testing.T, at place) {
+	s := at.open(t)
 	for i := range 10 {
 		a := activation(i)
 		a.Start = 7
@@ -141,9 +160,10 @@ func TestActivationsOfOneMomentHaveAnOrder(t *testing.T) {
 	}
 }
 
-func TestStateSurvivesAReopen(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "w.db")
-	s, ctx := open(t, path), t.Context()
+func TestStateSurvivesAReopen(t *testing.T) { onEach(t, testStateSurvivesAReopen) }
+
+func testStateSurvivesAReopen(t *testing.T, at place) {
+	s, ctx := at.open(t), t.Context()
 	code := "code"
 	e := put(t, s, Entity{Key: Key{"guest", "", "hello"}, Collection: Actions, Doc: []byte(`{}`)}, &code)
 	if err := s.SetSubject(ctx, Subject{"u", "guest", "guest", []byte("hash")}); err != nil {
@@ -153,12 +173,7 @@ func TestStateSurvivesAReopen(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Fatalf("mode %v, %v; want 0600", info.Mode(), err)
-	}
-	s = open(t, path)
-	defer s.Close()
+	s = at.open(t)
 	if got, err := s.Get(ctx, e.Key); err != nil || got.Revision != e.Revision {
 		t.Fatalf("entity: %+v, %v", got, err)
 	}
@@ -173,23 +188,10 @@ func TestStateSurvivesAReopen(t *testing.T) {
 	}
 }
 
-func TestABrokenDatabaseIsSaid(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "w.db")
-	if err := os.WriteFile(path, []byte("this is not a database, but a text of some length, is it not?"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if s, err := OpenSQLite(context.Background(), path, slog.New(slog.DiscardHandler)); err == nil {
-		s.Close()
-		t.Fatal("a text file was taken for a database")
-	} else if !strings.Contains(err.Error(), "move it away") {
-		t.Errorf("the error does not say what to do: %v", err)
-	}
-}
-
 // A disk that takes nothing must not keep those who bring records waiting, nor
 // the platform's end, which waits for them.
 func TestAlwaysTrue7RecordsDoNotWaitForABrokenDisk(t *testing.T) {
-	s := open(t, filepath.Join(t.TempDir(), "w.db"))
+	s := newFile(t).open(t)
 	s.write.Close() // every transaction fails from here on
 	big := func(n int) *Activation {
 		a := activation(n)

@@ -2,10 +2,10 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -22,7 +22,7 @@ const (
 // An activationWriter writes the records that many runs hand over, many in one
 // transaction. Its goroutine owns the writing; mu guards what is pending.
 type activationWriter struct {
-	db   *sql.DB
+	db   *Database
 	log  *slog.Logger
 	wake chan struct{} // cap 1: there is something to do
 	stop chan struct{}
@@ -37,7 +37,7 @@ type activationWriter struct {
 	lastErr error         // of the last transaction
 }
 
-func startWriter(db *sql.DB, log *slog.Logger) *activationWriter {
+func startWriter(db *Database, log *slog.Logger) *activationWriter {
 	w := &activationWriter{
 		db: db, log: log,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
@@ -182,7 +182,7 @@ func (w *activationWriter) commitPending(ctx context.Context) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	err := diskFull(w.commit(ctx, batch))
+	err := w.commit(ctx, batch)
 
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -192,7 +192,9 @@ func (w *activationWriter) commitPending(ctx context.Context) error {
 	} else {
 		for _, a := range batch {
 			w.bytes -= len(a.Head) + len(a.Response) + len(a.Logs)
-			delete(w.pending, a.ID)
+			if w.pending[a.ID] == a { // not a later one
+				delete(w.pending, a.ID)
+			}
 		}
 	}
 	close(w.written)
@@ -201,24 +203,21 @@ func (w *activationWriter) commitPending(ctx context.Context) error {
 }
 
 func (w *activationWriter) commit(ctx context.Context, batch []*Activation) error {
-	tx, err := w.db.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("beginning: %w", err)
-	}
-	defer tx.Rollback() // does nothing after the commit
-	insert, err := tx.PrepareContext(ctx,
-		"INSERT OR REPLACE INTO activations (id, namespace, path, start, status, head, response, logs) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
-	if err != nil {
-		return fmt.Errorf("preparing: %w", err)
-	}
-	defer insert.Close()
+	return w.db.inTx(ctx, func(tx queryer) error {
+		return insertActivations(ctx, tx, lastOfEach(batch))
+	})
+}
+
+// lastOfEach leaves out records that a later one of the same id replaces.
+func lastOfEach(batch []*Activation) []*Activation {
+	last := make(map[string]*Activation, len(batch))
 	for _, a := range batch {
-		_, err := insert.ExecContext(ctx, a.ID, a.Namespace, a.Path, a.Start, a.Status, a.Head, a.Response, a.Logs)
-		if err != nil {
-			return fmt.Errorf("inserting: %w", err)
-		}
+		last[a.ID] = a
 	}
-	return tx.Commit()
+	if len(last) == len(batch) {
+		return batch
+	}
+	return slices.DeleteFunc(slices.Clone(batch), func(a *Activation) bool { return last[a.ID] != a })
 }
 
 // close writes what is left. The error says that something could not be written.
