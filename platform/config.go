@@ -19,6 +19,8 @@ type Config struct {
 	Invoker invoker.Config
 	Limits  controller.Limits // controller.DefaultLimits()
 	Kinds   []controller.Kind // controller.DefaultKinds()
+	// Blackbox says that the driver has containers, in which actions may bring an image of their own.
+	Blackbox bool
 	// Queue bounds the activations that were accepted and have not started:
 	// 10,000 of them, 256 MB.
 	Queue bus.Bounds

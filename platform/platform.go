@@ -88,8 +88,9 @@ func (p *Platform) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	p.controller, err = controller.New(
-		controller.Config{Name: controllerName, Limits: cfg.Limits, Kinds: cfg.Kinds, Codec: p.codec, RunKeySecret: runKeys},
+	p.controller, err = controller.New(controller.Config{
+		Name: controllerName, Limits: cfg.Limits, Kinds: cfg.Kinds, Blackbox: cfg.Blackbox, Codec: p.codec, RunKeySecret: runKeys,
+	},
 		p.store, p.runs, p.completed, log)
 	if err != nil {
 		return fmt.Errorf("starting the controller: %w", err)

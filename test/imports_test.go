@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 
 // rooms are the folders that must be there, each with a doc.go.
 var rooms = []string{"function", "kind", "sandbox", "gpu", "strength", "codestore", "worker", "server", "http1", "stream", "wire", "balancer", "balancer/placement", "balancer/scaler", "balancer/scaler/script", "balancer/scaler/process", "balancer/scaler/kubernetes", "initbody", "runtime", "openserverless",
-	"platform", "platform/api", "platform/controller", "platform/bus", "platform/invoker", "platform/store", "console", "telemetry"}
+	"platform", "platform/api", "platform/controller", "platform/bus", "platform/invoker", "platform/invoker/docker", "platform/store", "console", "telemetry"}
 
 type listed struct {
 	ImportPath string

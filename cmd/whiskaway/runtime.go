@@ -203,9 +203,12 @@ func watchLifeline(number string, last func()) error {
 	if number == "" {
 		return nil
 	}
-	f, err := inherited(number, "WHISKAWAY_LIFELINE_FD")
-	if err != nil {
-		return err
+	f := os.Stdin // in a container it is the only one that can be handed in
+	if number != "0" {
+		var err error
+		if f, err = inherited(number, "WHISKAWAY_LIFELINE_FD"); err != nil {
+			return err
+		}
 	}
 	// This goroutine ends with the process: that is its whole purpose.
 	go func() {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/whiskaway/whiskaway/balancer"
@@ -20,6 +21,7 @@ import (
 	"github.com/whiskaway/whiskaway/platform"
 	"github.com/whiskaway/whiskaway/platform/controller"
 	"github.com/whiskaway/whiskaway/platform/invoker"
+	"github.com/whiskaway/whiskaway/platform/invoker/docker"
 	"github.com/whiskaway/whiskaway/sandbox"
 	"github.com/whiskaway/whiskaway/sandbox/cgroup"
 	"github.com/whiskaway/whiskaway/server"
@@ -38,6 +40,7 @@ type standaloneCommand struct {
 	machine                             machineFlags
 	limits                              platformLimits
 	pool                                poolFlags
+	docker                              dockerFlags
 	tls                                 tlsFlags
 	store                               storeFlags
 }
@@ -48,7 +51,9 @@ func newStandalone(o *options) *cobra.Command {
 		Use:   "standalone",
 		Short: "The whole platform on this machine: OpenWhisk's API, a load balancer and a server",
 		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.run(cmd.Context(), cmd.Flags(), cmd.OutOrStdout())
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&c.listen, "listen", "127.0.0.1:3233", "where the platform's REST API listens")
@@ -59,13 +64,18 @@ func newStandalone(o *options) *cobra.Command {
 	c.machine.add(f)
 	c.limits.add(f)
 	c.pool.add(f)
+	c.docker.add(f)
 	c.tls.add(f)
 	c.store.add(f)
 	pprofFlag(f, &c.pprof)
 	return cmd
 }
 
-func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
+func (c *standaloneCommand) run(ctx context.Context, flags *pflag.FlagSet, out io.Writer) error {
+	inContainers, err := c.docker.validate(flags)
+	if err != nil {
+		return err
+	}
 	log, err := c.logger()
 	if err != nil {
 		return err
@@ -105,8 +115,15 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer face.close()
+	var containers *containers
+	if inContainers {
+		if containers, err = openContainers(ctx, &c.docker, api, face, log); err != nil {
+			return err
+		}
+		defer containers.close()
+	}
 	s := standalone{
-		log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...),
+		log: log, containers: containers, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...),
 		machine: &c.machine, pool: pool, limits: limits, store: state, pprof: c.pprof, drain: c.drain,
 	}
 	return s.run(ctx, out)
@@ -125,6 +142,8 @@ type standalone struct {
 	pool    invoker.Config
 	pprof   string
 	drain   time.Duration
+
+	containers *containers // nil: actions run in processes
 }
 
 // callersTimeout is the longest that a blocking call may wait.
@@ -158,7 +177,15 @@ func (s *standalone) run(ctx context.Context, out io.Writer) error {
 	front := &platformHost{Balancer: bal}
 	handler := wire.NewHandler(wire.HandlerConfig{Host: front, Auth: tokens, Tokens: tokens, Join: joinBalancer(bal), Log: s.log})
 	defer handler.Close()
-	plat, err := s.openPlatform(ctx, m.kinds)
+	config, err := s.platformConfig(ctx, m.kinds)
+	if err != nil {
+		return err
+	}
+	if d, ok := config.Driver.(*docker.Driver); ok {
+		defer closeInTime(s.log, "the containers", d.Close)
+	}
+	plat, err := platform.Open(ctx, config)
+	forgetStore()
 	if err != nil {
 		return err
 	}
@@ -167,7 +194,20 @@ func (s *standalone) run(ctx context.Context, out io.Writer) error {
 	return s.serve(ctx, hurry, out, host, bal, handler, plat)
 }
 
-func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platform.Platform, error) {
+// platformConfig says what the platform is, with the driver that it is to use.
+func (s *standalone) platformConfig(ctx context.Context, kinds *kind.Set) (platform.Config, error) {
+	config := platform.Config{Dir: s.dir, Invoker: s.pool, Limits: s.limits, Store: s.store, Log: s.log}
+	if s.containers != nil {
+		driver, err := s.containers.driver(ctx, s.dir)
+		config.Driver, config.Kinds, config.Blackbox = driver, s.containers.kinds, true
+		return config, err
+	}
+	driver, err := s.processDriver(kinds)
+	config.Driver = driver
+	return config, err
+}
+
+func (s *standalone) processDriver(kinds *kind.Set) (invoker.Driver, error) {
 	command, err := self("runtime", "--listen", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -189,12 +229,7 @@ func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platfo
 		"WHISKAWAY_ENVIRONMENTS="+filepath.Join(s.dir, "server", "envs"),
 		"TMPDIR="+temp,
 	)
-	driver, err := invoker.NewProcess(invoker.ProcessConfig{Command: command, Env: env, APIHost: apiURL(s.api, hostname()), Freeze: sandbox.Freeze, Log: s.log})
-	if err != nil {
-		return nil, err
-	}
-	defer forgetStore()
-	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Invoker: s.pool, Limits: s.limits, Store: s.store, Log: s.log})
+	return invoker.NewProcess(invoker.ProcessConfig{Command: command, Env: env, APIHost: apiURL(s.api, hostname()), Freeze: sandbox.Freeze, Log: s.log})
 }
 
 // serve serves until ctx ends and the platform has ended after that: whoever waits for an
@@ -220,6 +255,13 @@ func (s *standalone) serve(ctx, hurry context.Context, out io.Writer, host *serv
 	end := func() { closeInTime(s.log, "the platform", plat.Close) }
 	rest := wire.Server{Handler: plat.Handler(), Grace: requestGrace, OnShutdown: end, Log: s.log}
 	g.Go(func() error { return rest.Serve(serving, s.api) })
+	if c := s.containers; c != nil && c.api != nil {
+		within := wire.Server{Handler: plat.Handler(), Grace: requestGrace, Log: s.log}
+		g.Go(func() error { return within.Serve(serving, c.api) })
+	}
+	if c := s.containers; c != nil && c.face != nil {
+		g.Go(func() error { return c.face.serve(serving, h) })
+	}
 	g.Go(func() error {
 		err := bal.Join(serving, balancer.Member{ID: host.ID(), Name: host.Name(), Host: host})
 		if serving.Err() != nil {

@@ -53,10 +53,13 @@ func (a *API) manifest() map[string][]map[string]any {
 	languages := map[string][]map[string]any{}
 	for _, k := range a.controller.Kinds() {
 		language, _, _ := strings.Cut(k.Name, ":")
-		languages[language] = append(languages[language], map[string]any{
-			"kind": k.Name, "default": len(languages[language]) == 0,
-			"deprecated": false, "attached": true, "requireMain": false,
-		})
+		entry := map[string]any{
+			"kind": k.Name, "default": k.Default, "deprecated": k.Deprecated, "attached": true, "requireMain": k.RequireMain,
+		}
+		if k.Image != "" {
+			entry["image"] = k.Image
+		}
+		languages[language] = append(languages[language], entry)
 	}
 	return languages
 }

@@ -16,6 +16,8 @@ type PutExec struct {
 	Main string  `json:"main"`
 	// Components are a sequence's.
 	Components json.RawMessage `json:"components"`
+	// Image is that of kind "blackbox".
+	Image string `json:"image"`
 }
 
 // PutAction is the body of a PUT on an action.
@@ -82,7 +84,7 @@ func (c *Controller) addCode(ctx context.Context, a *Action, id int64) error {
 	if err != nil {
 		return stored(err)
 	}
-	a.Exec.Code = &code
+	a.Exec.show(code)
 	return nil
 }
 
@@ -140,7 +142,7 @@ func (a *Action) applyParameters(given Parameters, wasSequence bool) error {
 
 func (c *Controller) applyExec(a *Action, put *PutExec, components []Name, allowed Allowance) (*string, error) {
 	if put == nil {
-		return nil, nil
+		return nil, c.checkKind(a.Exec.Kind)
 	}
 	if components != nil {
 		a.Exec = Exec{Kind: kindSequence}
@@ -156,11 +158,20 @@ func (c *Controller) applyExec(a *Action, put *PutExec, components []Name, allow
 	if err := allowed.checkKind(kind); err != nil {
 		return nil, err
 	}
+	if kind == kindBlackbox {
+		return c.applyImage(a, put)
+	}
+	if err := c.checkKind(kind); err != nil {
+		return nil, err
+	}
 	if put.Code == nil || *put.Code == "" {
 		return nil, Malformed("'code' must be a string defined in 'exec' for '%s' actions", kind)
 	}
 	if size := int64(len(*put.Code)); size > c.cfg.Limits.Code {
 		return nil, TooLarge("exec", size, c.cfg.Limits.Code)
+	}
+	if put.Main == "" && c.kind(kind).RequireMain {
+		return nil, Malformed("'main' must be a string defined in 'exec' for '%s' actions", kind)
 	}
 	a.Exec = Exec{Kind: kind, Main: put.Main, Binary: isBinary(*put.Code)}
 	return put.Code, nil

@@ -23,6 +23,8 @@ type Config struct {
 	RunKeySecret []byte
 	// Codec is how runs are written into the journal.
 	Codec bus.Codec[*bus.Run]
+	// Blackbox lets actions bring an image of their own.
+	Blackbox bool
 }
 
 // Controller answers for the entities, and sends invocations on their way.

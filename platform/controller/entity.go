@@ -150,6 +150,7 @@ type Exec struct {
 	Code   *string `json:"code,omitempty"` // never in the stored document
 	Main   string  `json:"main,omitempty"`
 	Binary bool    `json:"binary"`
+	Image  string  `json:"image,omitempty"` // of kind "blackbox"
 	// Components are the full names of a sequence's actions, "/namespace/package/name".
 	Components []string `json:"components,omitempty"`
 }

@@ -50,6 +50,9 @@ func (c *Controller) invoke(ctx context.Context, in Invocation) (id string, done
 	if err != nil {
 		return "", nil, err
 	}
+	if err := c.checkKind(a.action.Kind); err != nil {
+		return "", nil, err
+	}
 	if err := a.checkFinal(in.Args); err != nil {
 		return "", nil, err
 	}

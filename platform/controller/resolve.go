@@ -135,6 +135,7 @@ func newResolved(name Name, found *packagedAction) (*ResolvedAction, error) {
 		providesKey: doc.Annotations.isTrue("provide-api-key", true),
 		namespace:   name.Namespace,
 	}
+	a.action.Image = doc.Exec.Image
 	if a.action.Main == "" {
 		a.action.Main = "main"
 	}

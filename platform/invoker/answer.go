@@ -13,20 +13,22 @@ import (
 
 // OpenWhisk's words for what may go wrong.
 const (
-	msgAbnormalInit   = "The action did not initialize and exited unexpectedly."
-	msgAbnormalRun    = "The action did not produce a valid response and exited unexpectedly."
-	msgNotDictionary  = "The action did not return a dictionary or array."
-	msgTooLarge       = "The action produced a response that exceeded the allowed length: %d > %d bytes. The truncated response was: %s"
-	msgProvision      = "Failed to provision resources to run the action."
-	msgActionRemoved  = "Action could not be found or may have been deleted."
-	msgActionFetch    = "Action could not be fetched."
-	msgNoRoom         = "No container could be had for the action in time: all are busy. Try again later."
-	msgRefusedTwice   = "The action was refused by two containers: %s"
-	msgReaderLeft     = "The caller who read the result as a stream has left, and the action was ended."
-	msgInvokerStopped = "The platform was stopped before the action ended."
-	msgKilled         = "The platform was killed while the action ran. The action may have run to its end, or in part; it is not run again."
-	msgInvokerGone    = "The invoker that had the action ended before it told what became of it. The action may have run; it is not run again."
-	msgNotClaimed     = "The action was not run: the platform could not write down that it was about to run it: %v"
+	msgAbnormalInit    = "The action did not initialize and exited unexpectedly."
+	msgAbnormalRun     = "The action did not produce a valid response and exited unexpectedly."
+	msgMemoryExhausted = "The action exhausted its memory and was aborted."
+	msgImagePull       = "Failed to pull container image '%s'. (%v)"
+	msgNotDictionary   = "The action did not return a dictionary or array."
+	msgTooLarge        = "The action produced a response that exceeded the allowed length: %d > %d bytes. The truncated response was: %s"
+	msgProvision       = "Failed to provision resources to run the action."
+	msgActionRemoved   = "Action could not be found or may have been deleted."
+	msgActionFetch     = "Action could not be fetched."
+	msgNoRoom          = "No container could be had for the action in time: all are busy. Try again later."
+	msgRefusedTwice    = "The action was refused by two containers: %s"
+	msgReaderLeft      = "The caller who read the result as a stream has left, and the action was ended."
+	msgInvokerStopped  = "The platform was stopped before the action ended."
+	msgKilled          = "The platform was killed while the action ran. The action may have run to its end, or in part; it is not run again."
+	msgInvokerGone     = "The invoker that had the action ended before it told what became of it. The action may have run; it is not run again."
+	msgNotClaimed      = "The action was not run: the platform could not write down that it was about to run it: %v"
 )
 
 // A verdict is what an activation came to.

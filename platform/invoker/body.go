@@ -25,9 +25,11 @@ func initBody(run *bus.Run, code string, deadline time.Time) ([]byte, error) {
 	if run.APIKey != "" {
 		env["__OW_API_KEY"] = run.APIKey
 	}
-	return store.Encode(map[string]any{"value": map[string]any{
-		"name": a.Name, "main": a.Main, "code": code, "binary": a.Binary, "env": env,
-	}})
+	value := map[string]any{"name": a.Name, "main": a.Main, "code": code, "binary": a.Binary, "env": env}
+	if a.Image != "" && code == "" {
+		delete(value, "code") // the image is all there is
+	}
+	return store.Encode(map[string]any{"value": value})
 }
 
 // runBody returns what is posted to /run, in three parts; the middle one is the

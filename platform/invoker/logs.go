@@ -28,6 +28,8 @@ type logBook struct {
 
 	mu      sync.Mutex
 	byRun   bool // each line begins with its run's id
+	guarded bool // a guard line has been seen
+	ends    int  // of runs so far
 	begun   bool // there has been a run
 	early   []earlyLine
 	runs    []*runLog // the open ones, the oldest first
@@ -118,7 +120,15 @@ func (b *logBook) end(ctx context.Context, r *runLog, silence time.Duration) (li
 	defer b.mu.Unlock()
 	whole = r.guards[0] && r.guards[1] && !b.ended[0] && !b.ended[1]
 	b.forget(r)
+	b.ends++
 	return r.finish(), whole
+}
+
+// isGuardless reports whether the container lives and has never printed a guard line, in how many runs.
+func (b *logBook) isGuardless() (yes bool, runs int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.guarded && !b.byRun && !b.ended[0] && !b.ended[1], b.ends
 }
 
 func (b *logBook) await(ctx context.Context, r *runLog, silence time.Duration) {
@@ -205,6 +215,7 @@ func (b *logBook) add(stream int, text []byte) {
 		b.addPlain(stream, rest)
 	}
 	if isGuard {
+		b.guarded = true
 		b.guard(stream)
 	}
 }

@@ -88,6 +88,9 @@ func (d *Process) environment(spec Spec) []string {
 
 // Start implements Driver.
 func (d *Process) Start(ctx context.Context, spec Spec) (Container, error) {
+	if spec.Image != "" {
+		return nil, fmt.Errorf("the action has an image of its own (%s), which needs containers: the platform must be started with --driver docker", spec.Image)
+	}
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.StartTimeout)
 	defer cancel()
 	p, ready, err := d.spawn(spec)

@@ -20,6 +20,7 @@ type execution struct {
 	init    time.Duration // cold only
 	cold    bool
 	timeout bool
+	cut     bool // the container's answer ended before it was whole, or never began
 	journey *journey
 }
 
@@ -117,6 +118,7 @@ func (v *Invoker) container(ctx context.Context, run *bus.Run, fresh bool) (*con
 }
 
 func (v *Invoker) whyNoContainer(ctx context.Context, run *bus.Run, err error) verdict {
+	var image *ImageError
 	switch {
 	case ctx.Err() != nil || errors.Is(err, errClosed):
 		return failed(store.StatusWhiskError, msgInvokerStopped)
@@ -124,6 +126,8 @@ func (v *Invoker) whyNoContainer(ctx context.Context, run *bus.Run, err error) v
 		return failed(store.StatusApplicationError, msgReaderLeft)
 	case errors.Is(err, errNoRoom):
 		return failed(store.StatusWhiskError, msgNoRoom)
+	case errors.As(err, &image):
+		return failed(store.StatusDeveloperError, msgImagePull, image.Image, image.Err)
 	}
 	v.log.Error("no container could be started", "action", run.Action.FullName(), "error", err)
 	return failed(store.StatusWhiskError, "%s (%v)", msgProvision, err)
@@ -159,7 +163,7 @@ func (v *Invoker) initialize(ctx context.Context, c *container, run *bus.Run, e 
 	case errors.Is(err, errNotStarted): // it died before, perhaps while it was kept in advance
 		return false, refusal{err.Error()}
 	case err != nil:
-		e.verdict = failed(store.StatusDeveloperError, msgAbnormalInit)
+		e.verdict, e.cut = failed(store.StatusDeveloperError, msgAbnormalInit), true
 	case ans.status == http.StatusServiceUnavailable:
 		return false, refusal{text(ans.body)}
 	default:
@@ -250,7 +254,7 @@ func (v *Invoker) run(ctx context.Context, c *container, run *bus.Run, e *execut
 	case errors.Is(err, context.Canceled):
 		e.verdict = failed(store.StatusWhiskError, msgInvokerStopped)
 	case err != nil:
-		e.verdict = failed(store.StatusDeveloperError, msgAbnormalRun)
+		e.verdict, e.cut = failed(store.StatusDeveloperError, msgAbnormalRun), true
 	case ans.status == http.StatusServiceUnavailable:
 		return refusal{text(ans.body)}
 	default:
@@ -269,11 +273,12 @@ func timeLimit(run *bus.Run) time.Duration {
 // goes before its lines are collected, since no guard line can be expected of it:
 // at once, unless other runs are in it.
 func (v *Invoker) finish(ctx context.Context, c *container, e *execution) {
+	v.checkMemory(ctx, c, e)
 	hopeless := e.timeout || e.status == store.StatusWhiskError
 	if hopeless {
 		v.pool.release(c, false)
 	}
-	lines, whole := c.logs.end(ctx, e.log, v.cfg.LogWait)
+	lines, whole := v.collect(ctx, c, e.log)
 	e.logs = lines
 	good := e.status == store.StatusSuccess || e.status == store.StatusApplicationError
 	switch {

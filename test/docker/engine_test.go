@@ -16,6 +16,16 @@ import (
 // patience is how long a test waits for an event before it fails. It is no measure of speed.
 const patience = 2 * time.Minute
 
+// A daemon is a Docker engine of the tests' own.
+type daemon struct {
+	dir   string // for its data, its socket and its log
+	cmd   *exec.Cmd
+	ended chan error
+}
+
+// theEngine is the one that the tests use; nil: none was asked for.
+var theEngine *daemon
+
 // withEngine runs tests with an engine of their own, whose data are in dir.
 func withEngine(dir string, tests func() int) (code int, err error) {
 	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
@@ -23,65 +33,71 @@ func withEngine(dir string, tests func() int) (code int, err error) {
 	}
 	os.Setenv("DOCKER_HOST", "unix://"+filepath.Join(dir, "socket"))
 	os.Setenv("DOCKER_CONFIG", dir)
-	stop, err := startEngine(dir, filepath.Base(dir))
-	if err != nil {
+	theEngine = &daemon{dir: dir}
+	if err := theEngine.start(); err != nil {
 		return 1, err
 	}
-	defer func() { err = errors.Join(err, stop()) }()
+	defer func() { err = errors.Join(err, removeContainers(), theEngine.stop(syscall.SIGTERM)) }()
 	return tests(), nil
 }
 
-// startEngine starts dockerd with its data in dir, and awaits it. Its containers are in the control group called group.
-func startEngine(dir, group string) (stop func() error, err error) {
-	log, err := os.Create(filepath.Join(dir, "log"))
+// start starts dockerd, and awaits it. Its containers are in the control group called after its directory.
+func (d *daemon) start() error {
+	log, err := os.OpenFile(filepath.Join(d.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer log.Close()
-	cmd := exec.Command("dockerd", "--host", os.Getenv("DOCKER_HOST"), "--data-root", filepath.Join(dir, "data"),
-		"--exec-root", filepath.Join(dir, "exec"), "--pidfile", filepath.Join(dir, "pid"), "--cgroup-parent", "/"+group)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting dockerd: %w; `scripts/setup docker` installs it", err)
+	d.cmd = exec.Command("dockerd", "--host", os.Getenv("DOCKER_HOST"), "--data-root", filepath.Join(d.dir, "data"),
+		"--exec-root", filepath.Join(d.dir, "exec"), "--pidfile", filepath.Join(d.dir, "pid"), "--cgroup-parent", "/"+filepath.Base(d.dir))
+	d.cmd.Stdout, d.cmd.Stderr = log, log
+	if err := d.cmd.Start(); err != nil {
+		return fmt.Errorf("starting dockerd: %w; `scripts/setup docker` installs it", err)
 	}
-	ended := make(chan error, 1)
+	ended, cmd := make(chan error, 1), d.cmd
+	d.ended = ended
 	go func() { ended <- cmd.Wait() }()
 	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		if exec.Command("docker", "version").Run() == nil {
-			return func() error { return stopEngine(cmd, ended) }, nil
+			return nil
 		}
 		select {
-		case err := <-ended:
+		case err := <-d.ended:
 			said, _ := os.ReadFile(log.Name())
-			return nil, fmt.Errorf("dockerd ended: %w\n%s", err, said)
+			return fmt.Errorf("dockerd ended: %w\n%s", err, said)
 		default:
 		}
 		if time.Now().After(deadline) {
-			cmd.Process.Kill()
-			<-ended
+			d.cmd.Process.Kill()
+			<-d.ended
 			said, _ := os.ReadFile(log.Name())
-			return nil, fmt.Errorf("dockerd does not answer\n%s", said)
+			return fmt.Errorf("dockerd does not answer\n%s", said)
 		}
 	}
 }
 
-// stopEngine removes all containers, so that nothing is mounted any more, and ends dockerd.
-func stopEngine(cmd *exec.Cmd, ended <-chan error) error {
+// stop ends dockerd by a signal.
+func (d *daemon) stop(signal syscall.Signal) error {
+	d.cmd.Process.Signal(signal)
+	select {
+	case <-d.ended:
+		return nil
+	case <-time.After(patience):
+		d.cmd.Process.Kill()
+		return errors.Join(errors.New("dockerd did not end after a signal"), <-d.ended)
+	}
+}
+
+// removeContainers removes all containers, so that nothing is mounted any more.
+func removeContainers() error {
 	out, err := exec.Command("docker", "ps", "--all", "--quiet").Output()
 	if ids := strings.Fields(string(out)); err == nil && len(ids) > 0 {
 		out, err = exec.Command("docker", append([]string{"rm", "--force", "--volumes"}, ids...)...).CombinedOutput()
 	}
 	if err != nil {
-		err = fmt.Errorf("removing the containers: %w: %s", err, out)
+		return fmt.Errorf("removing the containers: %w: %s", err, out)
 	}
-	cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-ended:
-	case <-time.After(patience):
-		cmd.Process.Kill()
-		err = errors.Join(err, errors.New("dockerd did not end after SIGTERM"), <-ended)
-	}
-	return err
+	return nil
 }
 
 // docker runs a command of the client, and returns what it printed on stdout.

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/whiskaway/whiskaway/function"
+	"github.com/whiskaway/whiskaway/platform/controller"
+	"github.com/whiskaway/whiskaway/platform/invoker/docker"
+)
+
+// desktopHost is the name by which containers of Docker Desktop reach the machine that it runs on.
+const desktopHost = "host.docker.internal"
+
+// containers are the platform's containers of a Docker engine, and the addresses at which these reach
+// the platform. What listens on loopback is out of their reach, so it also listens where
+// their network's gateway is: on this machine, and known to no other.
+type containers struct {
+	flags  *dockerFlags
+	log    *slog.Logger
+	engine *docker.Engine
+	kinds  []controller.Kind
+
+	apiHost, balancer string
+	api               net.Listener // at the gateway; nil: the usual one is within reach
+	face              *face        // the same for the balancer
+}
+
+// openContainers finds the engine, and opens what it takes.
+func openContainers(ctx context.Context, flags *dockerFlags, api net.Listener, main *face, log *slog.Logger) (*containers, error) {
+	kinds, err := flags.kinds()
+	if err != nil {
+		return nil, err
+	}
+	engine, err := docker.Connect(ctx, flags.host)
+	if err != nil {
+		return nil, err
+	}
+	c := &containers{flags: flags, log: log, engine: engine, kinds: kinds}
+	gateway, err := engine.Gateway(ctx, flags.network)
+	if err == nil {
+		err = c.reach(ctx, gateway, api, main)
+	}
+	if err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// reach finds out, or sees to it, at which addresses containers reach the API and the balancer.
+func (c *containers) reach(ctx context.Context, gateway string, api net.Listener, main *face) (err error) {
+	c.apiHost = apiURL(api, withinReach(gateway))
+	if function.IsLoopback(api.Addr().String()) {
+		if c.api, err = c.listenAt(ctx, gateway, api.Addr()); err != nil {
+			return err
+		}
+		c.apiHost = "http://" + hostOf(c.api, api)
+	}
+	switch {
+	case main.cert != nil:
+		c.balancer = main.url // it is for certain names only
+		return nil
+	case !main.plain():
+		c.balancer = "https://" + reachable(main.listener.Addr(), withinReach(gateway))
+		return nil
+	}
+	l, err := c.listenAt(ctx, gateway, main.listener.Addr())
+	if err != nil {
+		return err
+	}
+	if l == nil {
+		c.log.Warn("functions in containers cannot reach the balancer: for main@label, let it listen beyond loopback with --balancer-listen", "address", main.url)
+		return nil
+	}
+	c.face = &face{listener: l, authority: main.authority, log: c.log}
+	c.balancer = "https://" + l.Addr().String()
+	return nil
+}
+
+func withinReach(gateway string) string {
+	if gateway == "" {
+		return hostname()
+	}
+	return gateway
+}
+
+// hostOf is the address at the gateway, or, where the gateway is on no machine of ours, that by which
+// Docker Desktop leads to our loopback.
+func hostOf(l, api net.Listener) string {
+	if l != nil {
+		return l.Addr().String()
+	}
+	_, port, err := net.SplitHostPort(api.Addr().String())
+	if err != nil {
+		return api.Addr().String()
+	}
+	return net.JoinHostPort(desktopHost, port)
+}
+
+// listenAt listens at the gateway with the port of addr; nil: the gateway is not on this machine.
+func (c *containers) listenAt(ctx context.Context, gateway string, addr net.Addr) (net.Listener, error) {
+	_, port, err := net.SplitHostPort(addr.String())
+	if err != nil || gateway == "" {
+		return nil, err
+	}
+	l, err := listen(ctx, net.JoinHostPort(gateway, port))
+	if errors.Is(err, syscall.EADDRNOTAVAIL) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listening for containers: %w", err)
+	}
+	return l, nil
+}
+
+// driver removes what an earlier run left, and returns what makes the containers.
+func (c *containers) driver(ctx context.Context, dir string) (*docker.Driver, error) {
+	id, err := platformID(dir)
+	if err != nil {
+		return nil, err
+	}
+	images := map[string]string{}
+	for _, k := range c.kinds {
+		images[k.Name] = k.Image
+	}
+	f := c.flags
+	return docker.Open(ctx, c.engine, docker.Config{
+		Platform: id, Images: images, Pull: docker.Pull(f.pull), Network: f.network, Publish: f.publish, CPUs: f.cpus, Pids: f.pids,
+		APIHost: c.apiHost, Balancer: c.balancer, Token: clientToken(dir), Log: c.log,
+	})
+}
+
+// clientToken returns what reads the balancer's token for runtimes: it may be replaced while we run.
+func clientToken(dir string) func() (string, error) {
+	return func() (string, error) {
+		token, err := os.ReadFile(filepath.Join(dir, "tokens", "client"))
+		if err != nil {
+			return "", fmt.Errorf("reading the balancer's token: %w", err)
+		}
+		return strings.TrimSpace(string(token)), nil
+	}
+}
+
+// platformID is what the platform's containers bear, so that the next run finds them: a random
+// number in the data directory.
+func platformID(dir string) (string, error) {
+	path := filepath.Join(dir, "platform.id")
+	text, err := os.ReadFile(path)
+	if id := strings.TrimSpace(string(text)); err == nil && id != "" {
+		return id, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("reading the platform's id: %w", err)
+	}
+	var random [8]byte
+	rand.Read(random[:]) // never fails
+	id := hex.EncodeToString(random[:])
+	if err := os.WriteFile(path, []byte(id+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("writing the platform's id: %w", err)
+	}
+	return id, nil
+}
+
+func (c *containers) close() {
+	c.engine.Close()
+	if c.api != nil {
+		c.api.Close()
+	}
+	if c.face != nil {
+		c.face.close()
+	}
+}
