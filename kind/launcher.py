@@ -527,10 +527,16 @@ def quick_encoder():
 encode = quick_encoder()
 
 
-def to_json(value):
+def quick_json(value):
     try:
-        text = "".join(encode(value, 0))
+        return "".join(encode(value, 0))
     except RecursionError:
+        return None
+
+
+def to_json(value):
+    text = quick_json(value)
+    if text is None:
         text = encoder.encode(value)  # which says so when it is a circle
     try:
         return text.encode()
@@ -564,7 +570,7 @@ def print_traceback(e):
 # Our functions that lead to the function's own.
 CALLERS = {
     *("main", "load", "find", "set_up", "handle", "call", "settle", "wait", "to_json"),
-    *("send_items", "send_all", "next_item", "close", "synchronous", "step"),
+    *("send_items", "send_all", "next_item", "close", "synchronous", "step", "quick_json"),
 }
 
 
@@ -576,41 +582,56 @@ def leads_to_function(tb):
     return is_ours(tb) and tb.tb_frame.f_code.co_name in CALLERS
 
 
-class Names(dict):
-    """The environment variables' names for a body's fields, which are nearly always the same."""
-
-    def __missing__(self, field):
-        if len(self) > 100:
-            self.clear()
-        name = self[field] = "__OW_" + field.upper()
-        return name
+def variable(field):
+    return "__OW_" + field.upper()
 
 
-names = Names()
+def as_text(value):
+    return value if type(value) is str else to_json(value).decode()
 
 
 def variables(fields):
     """The fields of a run's body as environment variables."""
-    return {names[field]: value if type(value) is str else to_json(value).decode() for field, value in fields.items()}
+    return {variable(field): as_text(value) for field, value in fields.items()}
+
+
+class Variables:
+    """Sets the environment's variables for one run after another, as far as they change:
+    nearly always all runs have the same fields, and most of these the same values."""
+
+    def __init__(self, environ):
+        self.environ = environ
+        self.set = set()  # the names that we have set
+        self.names = {}  # of the last run's fields; none where two have the same, or setting one failed
+        self.fields = {}  # the last run's
+
+    def update(self, fields):
+        names, before = self.names, self.fields
+        self.names, self.fields = {}, fields
+        if not names or fields.keys() != names.keys():
+            self.replace(fields)
+            return
+        for field, value in fields.items():
+            if value != before[field] or type(value) is not str:
+                self.environ[names[field]] = as_text(value)
+        self.names = names
+
+    def replace(self, fields):
+        new = variables(fields)
+        for name in self.set - new.keys():
+            self.environ.pop(name, None)
+        self.set |= new.keys()
+        self.environ.update(new)
+        self.set = set(new)
+        if len(new) == len(fields):
+            self.names = {field: variable(field) for field in fields}
 
 
 # One run at a time
 
 
 def serve_one_by_one(send, function, guard):
-    environ = os.environ
-    current = {}  # what we have set, to set only what changed
-
-    def set_fields(fields):
-        new = variables(fields)
-        if new.keys() != current.keys():
-            for name in current.keys() - new.keys():
-                environ.pop(name, None)
-                del current[name]
-        for name, value in new.items():
-            if current.get(name) != value:
-                environ[name] = current[name] = value
-
+    set_fields = Variables(os.environ).update
     for stream, run, body in guard.source.frames():
         if stream == RUN:
             guard.begin(run)
