@@ -43,6 +43,9 @@ type Station struct {
 
 // Passed adds a station that took d.
 func (s *Summary) Passed(name string, d time.Duration) {
+	if s.Stations == nil {
+		s.Stations = make([]Station, 0, 4) // nobody passes more
+	}
 	s.Stations = append(s.Stations, Station{Name: name, Micros: d.Microseconds()})
 }
 

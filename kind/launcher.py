@@ -16,7 +16,8 @@ from struct import Struct
 RUN, CANCEL, HOLD, GO_ON = 3, 0, 1, 2  # to us
 END, STDOUT, STDERR, RESULT = 0, 1, 2, 3  # from us
 HEADER = Struct(">BxxxII")  # stream, length, run
-encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+decode = json.JSONDecoder().raw_decode
+encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 STREAM_END = b'{"stream":true}'
 LOG_FRAME = 1 << 20  # the most bytes of logs in one frame
 
@@ -382,7 +383,7 @@ def raise_in(thread, exception):
 def handle(body, function, set_fields, send, run, guard):
     """Calls the function, and sends its answer."""
     try:
-        fields = json.loads(body)
+        fields = from_json(body)
         if type(fields) is not dict:
             raise ValueError("the run's body is JSON, but not an object with the input as its value")
         value = fields.pop("value", {})
@@ -390,8 +391,8 @@ def handle(body, function, set_fields, send, run, guard):
         result = guard.call(function, value)
         if type(result) is not dict:
             result = settle(result, guard)
-        if is_iterator(result):
-            return send_items(result, send, run, guard)
+            if is_iterator(result):
+                return send_items(result, send, run, guard)
         answer = to_json(result)
     except SystemExit:
         raise
@@ -499,8 +500,44 @@ def synchronous(items, guard):
             loop.close()
 
 
+def from_json(data):
+    """json.loads, which first asks what encoding and what spaces there are. Nearly
+    always there is nothing to ask."""
+    try:
+        text = data.decode()
+        value, end = decode(text)
+        if end == len(text):
+            return value
+    except ValueError:
+        pass
+    return json.loads(data)
+
+
+def quick_encoder():
+    """The function that JSONEncoder makes anew for each value, where Python has it in C. As it
+    takes no note of what it is in, threads can share it, and a circle is too deep for it."""
+    try:
+        return json.encoder.c_make_encoder(
+            None, encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, False
+        )
+    except (AttributeError, TypeError):  # another Python
+        return lambda value, _: (encoder.encode(value),)
+
+
+encode = quick_encoder()
+
+
+def quick_json(value):
+    try:
+        return "".join(encode(value, 0))
+    except RecursionError:
+        return None
+
+
 def to_json(value):
-    text = encode(value)
+    text = quick_json(value)
+    if text is None:
+        text = encoder.encode(value)  # which says so when it is a circle
     try:
         return text.encode()
     except UnicodeEncodeError:  # half a surrogate pair can only be sent escaped
@@ -533,7 +570,7 @@ def print_traceback(e):
 # Our functions that lead to the function's own.
 CALLERS = {
     *("main", "load", "find", "set_up", "handle", "call", "settle", "wait", "to_json"),
-    *("send_items", "send_all", "next_item", "close", "synchronous", "step"),
+    *("send_items", "send_all", "next_item", "close", "synchronous", "step", "quick_json"),
 }
 
 
@@ -545,29 +582,56 @@ def leads_to_function(tb):
     return is_ours(tb) and tb.tb_frame.f_code.co_name in CALLERS
 
 
+def variable(field):
+    return "__OW_" + field.upper()
+
+
+def as_text(value):
+    return value if type(value) is str else to_json(value).decode()
+
+
 def variables(fields):
     """The fields of a run's body as environment variables."""
-    for name, value in fields.items():
-        yield "__OW_" + name.upper(), value if type(value) is str else to_json(value).decode()
+    return {variable(field): as_text(value) for field, value in fields.items()}
+
+
+class Variables:
+    """Sets the environment's variables for one run after another, as far as they change:
+    nearly always all runs have the same fields, and most of these the same values."""
+
+    def __init__(self, environ):
+        self.environ = environ
+        self.set = set()  # the names that we have set
+        self.names = {}  # of the last run's fields; none where two have the same, or setting one failed
+        self.fields = {}  # the last run's
+
+    def update(self, fields):
+        names, before = self.names, self.fields
+        self.names, self.fields = {}, fields
+        if not names or fields.keys() != names.keys():
+            self.replace(fields)
+            return
+        for field, value in fields.items():
+            if value != before[field] or type(value) is not str:
+                self.environ[names[field]] = as_text(value)
+        self.names = names
+
+    def replace(self, fields):
+        new = variables(fields)
+        for name in self.set - new.keys():
+            self.environ.pop(name, None)
+        self.set |= new.keys()
+        self.environ.update(new)
+        self.set = set(new)
+        if len(new) == len(fields):
+            self.names = {field: variable(field) for field in fields}
 
 
 # One run at a time
 
 
 def serve_one_by_one(send, function, guard):
-    environ = os.environ
-    current = {}  # what we have set, to set only what changed
-
-    def set_fields(fields):
-        new = dict(variables(fields))
-        for name in current.keys() - new.keys():
-            environ.pop(name, None)
-        for name, value in new.items():
-            if current.get(name) != value:
-                environ[name] = value
-        current.clear()
-        current.update(new)
-
+    set_fields = Variables(os.environ).update
     for stream, run, body in guard.source.frames():
         if stream == RUN:
             guard.begin(run)
@@ -596,7 +660,7 @@ def serve_many(source, out, function, concurrency):
             writer.flush()
 
     def set_fields(fields):
-        current_fields.set(dict(variables(fields)))
+        current_fields.set(variables(fields))
 
     def start(run, body):
         current_run.set(run)

@@ -67,5 +67,8 @@ func setInitTime(h http.Header, took time.Duration) {
 func appendTime(line []byte, name string, micros int64) []byte {
 	line = append(line, name...)
 	line = append(line, ";dur="...)
-	return strconv.AppendFloat(line, float64(micros)/1000, 'f', 3, 64)
+	micros = max(micros, 0)
+	line = strconv.AppendInt(line, micros/1000, 10)
+	rest := micros % 1000
+	return append(line, '.', byte('0'+rest/100), byte('0'+rest/10%10), byte('0'+rest%10))
 }

@@ -60,10 +60,11 @@ func (d *deadlineFinder) str(p []byte) int {
 		d.escaped = false
 	case p[0] == '\\':
 		d.escaped = true
-	case p[0] == '"':
-		d.inString = false
 	default:
-		n = plain(p)
+		if n = plain(p); n < len(p) && p[n] == '"' {
+			n++
+			d.inString = false
+		}
 	}
 	if d.keeping() {
 		d.keep(p[:n])

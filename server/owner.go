@@ -28,8 +28,8 @@ const (
 	maxWorkers   = 1000 // of one function, whatever it asks for
 )
 
-// An owner has the state of all functions. Only its goroutine, loop, touches
-// it; everybody else sends events.
+// An owner has the state of all functions. Only events touch it, one after another; everybody
+// else sends them. Whoever sends one applies it as well, so that a run changes goroutines no oftener than it waits.
 type owner struct {
 	limits
 	log *slog.Logger
@@ -45,8 +45,9 @@ type owner struct {
 	// forget lets go of what a function has that was never taken up.
 	forget func(fn *fn)
 
-	events  chan event
-	done    chan struct{} // closed when loop has returned
+	turn    sync.Mutex    // held while an event is applied; it guards what is the owner's
+	ended   bool          // no further event is applied
+	done    chan struct{} // closed then
 	drained chan struct{} // closed when we are draining and nothing runs any more
 	tasks   sync.WaitGroup
 	life    context.Context // of starts
@@ -68,16 +69,13 @@ type owner struct {
 	watchers  map[*watcher]struct{}
 }
 
-// An event is something that the owner must know. apply runs in its goroutine.
+// An event is something that the owner must know. apply runs while nothing else touches
+// the owner's state; it must not wait for anything, nor send another event.
 type event interface{ apply(o *owner) }
-
-// eventRoom is how many events may wait before their senders do.
-const eventRoom = 256
 
 func newOwner(l limits, log *slog.Logger) *owner {
 	o := &owner{
 		limits: l, log: log,
-		events:    make(chan event, eventRoom),
 		done:      make(chan struct{}),
 		drained:   make(chan struct{}),
 		functions: map[function.ID]*fn{},
@@ -94,39 +92,44 @@ func newOwner(l limits, log *slog.Logger) *owner {
 	return o
 }
 
-// loop handles events until all has ended and a closing event was handled.
+// loop wakes the owner up at the times that it has set itself, until it has ended: then all
+// functions have, and a closing event was applied.
 func (o *owner) loop() {
-	defer close(o.done)
 	defer o.end()
 	defer o.timer.Stop()
-	for !o.finished() {
+	for {
 		select {
-		case e := <-o.events:
-			o.now = time.Now()
-			e.apply(o)
 		case <-o.timer.C:
-			o.now = time.Now()
-			o.wakeUp()
+			o.send(waking{})
+		case <-o.done:
+			return
 		}
-		if !o.quiet {
-			o.tellWatchers()
-		}
-		o.quiet = false
 	}
 }
 
-// send gives the owner an event. It reports false when the owner has ended.
+// send gives the owner an event, which has been applied when it returns. It reports false when
+// the owner has ended.
 func (o *owner) send(e event) bool {
-	select {
-	case o.events <- e:
-		return true
-	case <-o.done:
+	o.turn.Lock()
+	defer o.turn.Unlock()
+	if o.ended {
 		return false
 	}
+	o.now = time.Now()
+	e.apply(o)
+	if !o.quiet {
+		o.tellWatchers()
+	}
+	o.quiet = false
+	if o.finished() {
+		o.ended = true
+		close(o.done)
+	}
+	return true
 }
 
 // finished ends the functions once we are draining and nothing runs any more, and
-// reports whether the loop's work is done.
+// reports whether the owner's work is done.
 func (o *owner) finished() bool {
 	if !o.draining || o.starting > 0 || o.running > 0 {
 		return false
@@ -142,8 +145,11 @@ func (o *owner) finished() bool {
 	return o.closing
 }
 
-// wakeUp asks plan for the functions whose time has come.
-func (o *owner) wakeUp() {
+// waking says that a time has come that the owner has set.
+type waking struct{}
+
+// apply asks plan for the functions whose time it is.
+func (waking) apply(o *owner) {
 	for f := o.wakes.due(o.now); f != nil; f = o.wakes.due(o.now) {
 		o.consider(f)
 	}
@@ -195,8 +201,8 @@ func (o *owner) considerAfter(f *fn, startFailed bool) {
 	o.want(f, d.Start)
 }
 
-// remove forgets f. Its workers are stopped and its directory goes away beside
-// the loop.
+// remove forgets f. Its workers are stopped and its directory goes away in a goroutine of
+// their own.
 func (o *owner) remove(f *fn) {
 	f.removed = true
 	delete(o.functions, f.id)

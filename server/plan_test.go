@@ -61,14 +61,18 @@ func TestPlan(t *testing.T) {
 		"stuck: the limit holds": {
 			queued(func(v *view) { v.Stuck, v.Live, v.Max = 2, 2, 3 }), decision{Start: 1, Wake: in(30 * time.Second)}},
 		"a fast function's queue moves: no more processes": {
-			queued(func(v *view) { v.Waiting, v.RunTime = 63, 60*time.Microsecond }), decision{Wake: soon}},
+			queued(func(v *view) { v.Waiting, v.RunTime, v.Crowded = 63, 60*time.Microsecond, ago(5*ms) }), decision{Wake: soon}},
 		"a fast function's queue has no end: a worker for each CPU": {
 			queued(func(v *view) {
 				v.Waiting, v.RunTime, v.CPUs, v.Crowded = 63, 60*time.Microsecond, 2, ago(crowdedAfter)
 			}), decision{Start: 1, Wake: soon}},
-		"as many workers as CPUs share a queue without end": {
+		"two workers more than CPUs share a queue without end": {
 			queued(func(v *view) {
-				v.Live, v.Waiting, v.RunTime, v.CPUs, v.Crowded = 2, 63, 60*time.Microsecond, 2, ago(time.Hour)
+				v.Live, v.Waiting, v.RunTime, v.CPUs, v.Crowded = 3, 63, 60*time.Microsecond, 2, ago(time.Hour)
+			}), decision{Start: 1, Wake: soon}},
+		"no more than that share it": {
+			queued(func(v *view) {
+				v.Live, v.Waiting, v.RunTime, v.CPUs, v.Crowded = 4, 63, 60*time.Microsecond, 2, ago(time.Hour)
 			}), decision{Wake: soon}},
 		"a queue that was short of late is not shared": {
 			queued(func(v *view) {

@@ -16,15 +16,9 @@ const maxTries = 3
 func (s *Server) Run(ctx context.Context, id function.ID, claim function.Claim, act *function.Activation, out function.Output) (function.Summary, error) {
 	began := time.Now()
 	c := &call{id: id, claim: claim, since: began, limit: act.Timeout, reply: make(chan reply, 1)}
-	var expired <-chan time.Time
-	if act.Timeout > 0 {
-		timer := time.NewTimer(act.Timeout)
-		defer timer.Stop()
-		expired = timer.C
-	}
 	var failed error
 	for range maxTries {
-		r, err := s.owner.await(ctx, c, expired)
+		r, err := s.owner.await(ctx, c)
 		if err != nil {
 			return function.Summary{}, err
 		}
@@ -42,30 +36,36 @@ func (s *Server) Run(ctx context.Context, id function.ID, claim function.Claim, 
 }
 
 // await asks for a worker. Its error means that nothing has started.
-func (o *owner) await(ctx context.Context, c *call, expired <-chan time.Time) (reply, error) {
+func (o *owner) await(ctx context.Context, c *call) (reply, error) {
 	if !o.send(c) {
 		return reply{}, errDraining()
+	}
+	select {
+	case r := <-c.reply: // nearly always, where there are enough workers
+		return r.orError()
+	default:
+	}
+	var expired <-chan time.Time
+	if c.limit > 0 {
+		timer := time.NewTimer(c.limit - time.Since(c.since))
+		defer timer.Stop()
+		expired = timer.C
 	}
 	var why *function.Error
 	select {
 	case r := <-c.reply:
 		return r.orError()
-	case <-o.done: // it ended before it saw the call
-		return reply{}, errDraining()
 	case <-ctx.Done():
 		why = function.AsError(ctx.Err())
 	case <-expired:
 		why = errExpired()
 	}
 	o.send((*giveUp)(c))
-	select {
-	case r := <-c.reply:
-		if r.slot != nil { // given at the same moment
-			o.handBack(c, r.slot)
-		} else if function.CodeOf(r.err) == function.CodeNoCapacity && why.Code == function.CodeTimeout {
-			why.Message += ": " + r.err.Message
-		}
-	case <-o.done:
+	r := <-c.reply
+	if r.slot != nil { // given at the same moment
+		o.handBack(c, r.slot)
+	} else if function.CodeOf(r.err) == function.CodeNoCapacity && why.Code == function.CodeTimeout {
+		why.Message += ": " + r.err.Message
 	}
 	return reply{}, why
 }

@@ -52,6 +52,20 @@ func TestFieldsBecomeVariablesForThatRunOnly(t *testing.T) {
 				want(t, "first", out.result(), `{"__OW_ACTIVATION_ID":"a1","__OW_API_KEY":"k","__OW_DEADLINE":"123","__OW_OBJECT":"{\"a\":[1]}"}`)
 				out, _ = run(t, w, `{"value":{},"activation_id":"a2"}`)
 				want(t, "second", out.result(), `{"__OW_ACTIVATION_ID":"a2"}`)
+				for _, c := range [][2]string{ // the fields that stay the same, those that change, and those that do not look so
+					{`"a":"1","b":"2"`, `{"__OW_A":"1","__OW_B":"2"}`},
+					{`"a":"1","b":"3"`, `{"__OW_A":"1","__OW_B":"3"}`},
+					{`"b":"3","a":1`, `{"__OW_A":"1","__OW_B":"3"}`},
+					{`"a":true,"b":"3"`, `{"__OW_A":"true","__OW_B":"3"}`},
+					{`"a":"x","A":"y"`, `{"__OW_A":"y"}`},
+					{`"a":"z","A":"y"`, `{"__OW_A":"y"}`},
+					{`"b":"3"`, `{"__OW_B":"3"}`},
+				} {
+					out, _ = run(t, w, `{"value":{},`+c[0]+`}`)
+					want(t, c[0], out.result(), c[1])
+				}
+				out, _ = run(t, w, " {} ")
+				want(t, "without fields", out.result(), `{}`)
 			})
 		}
 	}
@@ -62,6 +76,9 @@ func TestResultsAndErrors(t *testing.T) {
 		{"python exception", kind.Python, "def main(a):\n    raise ValueError('no')\n", `{"error":"ValueError: no"}`, "main__.py\", line 2, in main"},
 		{"python not json", kind.Python, "def main(a):\n    return {'a': {1, 2}}\n", `{"error":"TypeError: Object of type set is not JSON serializable"}`, "TypeError"},
 		{"python nan", kind.Python, "def main(a):\n    return {'a': float('nan')}\n", `{"error":"ValueError: Out of range float values are not JSON compliant"}`, "ValueError"},
+		{"python circle", kind.Python, "def main(a):\n    a['a'] = a\n    return a\n", `{"error":"ValueError: Circular reference detected"}`, "ValueError"},
+		{"python shared, no circle", kind.Python, "def main(a):\n    b = [1]\n    return {'a': b, 'b': [b, b]}\n", `{"a":[1],"b":[[1],[1]]}`, ""},
+		{"python kinds of keys", kind.Python, "def main(a):\n    return {2: 1.5, None: 'é', True: [], 'big': 2**70}\n", `{"2":1.5,"null":"é","true":[],"big":1180591620717411303424}`, ""},
 		{"python none", kind.Python, "def main(a):\n    pass\n", `null`, ""},
 		{"python tuple", kind.Python, "def main(a):\n    return 1, 2\n", `[1,2]`, ""},
 		{"python async", kind.Python, "import asyncio\nasync def main(a):\n    await asyncio.sleep(0)\n    return {'a': 1}\n", `{"a":1}`, ""},
