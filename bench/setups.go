@@ -28,18 +28,25 @@ var setupKinds = []setupKind{
 	{"net/http echo", startEcho},
 	{forwarderName, startForwarder},
 	{"pipe to Python", startPipes},
-	{"local mode", startLocal},
+	{localName, startLocal},
 	{"local mode, one process", startLocalAlone},
 	{"client -> server", startClientServer},
 	{"client -> balancer -> server", way{}.start},
 	{"the same by TLS", way{tls: true}.start},
 	{"the same, server dialled", way{dialled: true}.start},
 	{"the same, dialled, by TLS", way{dialled: true, tls: true}.start},
-	{"whole platform", startPlatform},
+	{platformName, platform{"main"}.start},
+	{"whole platform", platform{"main@local"}.start},
 }
 
-// forwarderName is the setup that the ratios compare with.
-const forwarderName = "forwarder -> echo"
+const (
+	// forwarderName is the setup that the ratios compare with.
+	forwarderName = "forwarder -> echo"
+	// localName is a runtime that is asked as platformName's invoker asks it: what the second takes
+	// longer is the platform's own.
+	localName    = "local mode"
+	platformName = "REST API, local action"
+)
 
 // runBody is a /run body as the platform sends it, for all setups that take
 // one. Its deadline is far enough for any bench.
@@ -141,15 +148,18 @@ func initRuntime(ctx context.Context, url, main string) error {
 	return send(ctx, http.MethodPost, url+"/init", "", body)
 }
 
-// startPlatform starts everything in one process, and creates the action
-// through the REST API.
-func startPlatform(ctx context.Context, l *lab, s *setup) error {
-	data := l.data("standalone")
-	p, err := l.startWhiskaway(s, "standalone", "--listen", "127.0.0.1:0", "--balancer-listen", "127.0.0.1:0", "--data", data)
+// A platform is a whole platform in one process, asked through the REST API for an
+// action with this main: with "@" in it, it runs on a server.
+type platform struct{ main string }
+
+// start starts the platform and creates the action.
+func (p platform) start(ctx context.Context, l *lab, s *setup) error {
+	data := l.data("standalone " + p.main)
+	process, err := l.startWhiskaway(s, "standalone", "--listen", "127.0.0.1:0", "--balancer-listen", "127.0.0.1:0", "--data", data)
 	if err != nil {
 		return err
 	}
-	url, err := p.await(ctx, "platform listening on ")
+	url, err := process.await(ctx, "platform listening on ")
 	if err != nil {
 		return err
 	}
@@ -157,7 +167,7 @@ func startPlatform(ctx context.Context, l *lab, s *setup) error {
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(map[string]any{"exec": map[string]any{"kind": "python:3", "code": code, "main": "main@local"}})
+	body, err := json.Marshal(map[string]any{"exec": map[string]any{"kind": "python:3", "code": code, "main": p.main}})
 	if err != nil {
 		return fmt.Errorf("making the action: %w", err)
 	}

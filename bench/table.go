@@ -26,6 +26,25 @@ func (l *lab) print(w io.Writer) {
 			printRow(t, s, floor, n)
 		}
 		t.Flush()
+		l.printOverhead(w, n)
+	}
+}
+
+// printOverhead prints what the platform takes of an answer's time: what its median is above
+// that of the same function in a runtime that is asked directly.
+func (l *lab) printOverhead(w io.Writer, n int) {
+	p50 := func(m measurement) float64 { return millis(m.p50) }
+	var rest, direct []float64
+	for _, s := range l.setups {
+		switch s.name {
+		case platformName:
+			rest = collect(s.results[n], p50)
+		case localName:
+			direct = collect(s.results[n], p50)
+		}
+	}
+	if len(rest) > 0 && len(direct) > 0 {
+		fmt.Fprintf(w, "%s: the median is %.2f ms above that of %s\n", platformName, median(rest)-median(direct), localName)
 	}
 }
 
