@@ -328,7 +328,10 @@ func TestAlwaysTrue1TwoInvokersShareATopic(t *testing.T) {
 		id := fmt.Sprintf("%032d", i)
 		eventually(t, "the record of "+id, func() bool {
 			a, err := h.p.store.Activation(t.Context(), "guest", id)
-			return err == nil && a.Status == store.StatusSuccess
+			if err == nil && a.Status != store.StatusSuccess {
+				t.Fatalf("%s: %s", id, a.Document())
+			}
+			return err == nil
 		})
 	}
 	if err := both[1].Close(t.Context()); err != nil {

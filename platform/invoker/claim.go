@@ -74,7 +74,10 @@ func (t *turn) execute(ctx context.Context) *execution {
 
 // Leave lets runs that are in the journal and not sent stay there, for the next start.
 // Others, somebody waits for them, go on.
-func (v *Invoker) Leave() { v.leave() }
+func (v *Invoker) Leave() {
+	v.forNext.Store(true)
+	v.leave()
+}
 
 // leaves says whether a run that was not sent stays in the journal.
 func (v *Invoker) leaves(run *bus.Run) bool {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/whiskaway/whiskaway/platform/bus"
@@ -26,8 +27,9 @@ type Invoker struct {
 	runs     bus.Subscription[*bus.Run]
 	stop     context.CancelFunc // ends the taking of runs
 	kill     context.CancelFunc // ends the runs
-	staying  context.Context    // ends when what is in the journal is left there
+	staying  context.Context    // ends when runs that are in the journal and not sent are left
 	leave    context.CancelFunc
+	forNext  atomic.Bool // they are left to the next start; otherwise to other invokers
 	inFlight chan struct{}
 	taking   sync.WaitGroup
 	running  sync.WaitGroup
@@ -53,12 +55,12 @@ func New(cfg Config, driver Driver, st store.Store, topic bus.Topic[*bus.Run], r
 	return v, nil
 }
 
-// Close takes no more runs, waits for those in flight until ctx ends, cancels
+// Close takes no more runs, gives back to the queue what is in the journal and was not sent, waits for those in flight until ctx ends, cancels
 // the rest, and removes all containers.
 func (v *Invoker) Close(ctx context.Context) error {
-	v.leave()
 	v.stop()
-	v.taking.Wait()
+	v.taking.Wait() // before, or we would be given again what we leave
+	v.leave()
 	done := make(chan struct{})
 	go func() {
 		v.running.Wait()
@@ -103,6 +105,12 @@ func (v *Invoker) take(ctx, runCtx context.Context) {
 func (v *Invoker) handle(ctx context.Context, d *bus.Delivery[*bus.Run]) {
 	run, received := d.Body, time.Now()
 	e := (&turn{v: v, d: d}).execute(ctx)
+	if e == nil && !v.forNext.Load() {
+		if err := d.Release(context.Background()); err != nil {
+			v.log.Warn("a run could not be given back; the journal has it", "activation", run.ActivationID, "error", err)
+		}
+		return
+	}
 	// Also of what never came to be sent: its record says why, or it waits in the journal.
 	if err := d.Ack(context.Background()); err != nil || e == nil {
 		return
