@@ -28,28 +28,19 @@ type claim struct {
 
 // Claim makes this process the database's only platform, until the store is
 // closed. It waits patience for another one to end: a server may not know yet that
-// one was killed. A file in SQLite is claimed with the directory that it lies in, by whoever opens that;
-// on a PostgreSQL server it is a lock, which goes with its session. A session that
-// is lost is made anew; lost is called, once at most, if another platform was
-// faster. Programs that do not claim the database may use it meanwhile.
+// one was killed. A file of SQLite needs no claim beside that on the directory that
+// it lies in. On a PostgreSQL server the claim is a lock, which goes with its
+// session; one that is lost is made anew, and lost is called, once at most, if
+// another platform was faster. Programs that claim nothing may use the database
+// meanwhile.
 func (s *Database) Claim(ctx context.Context, patience time.Duration, lost func(error)) error {
 	d, ok := s.dialect.(postgresDialect)
 	if !ok {
 		return nil
 	}
 	c := &claim{cfg: d.config}
-	deadline := time.Now().Add(patience)
-	for {
-		err := c.take(ctx)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, errClaimed) || time.Now().After(deadline) {
-			return fmt.Errorf("claiming the database: %w", d.explain(err))
-		}
-		if !wait(ctx, claimAgain) {
-			return ctx.Err()
-		}
+	if err := c.takeWithin(ctx, patience); err != nil {
+		return fmt.Errorf("claiming the database: %w", d.explain(err))
 	}
 	holding, cancel := context.WithCancel(context.Background())
 	s.stopHolding = cancel
@@ -59,6 +50,19 @@ func (s *Database) Claim(ctx context.Context, patience time.Duration, lost func(
 		}
 	})
 	return nil
+}
+
+// takeWithin is take, but waits for another one to end.
+func (c *claim) takeWithin(ctx context.Context, patience time.Duration) error {
+	for deadline := time.Now().Add(patience); ; {
+		err := c.take(ctx)
+		if !errors.Is(err, errClaimed) || time.Now().After(deadline) {
+			return err
+		}
+		if !wait(ctx, claimAgain) {
+			return ctx.Err()
+		}
+	}
 }
 
 // take makes the session and takes the lock, or fails at once.
@@ -83,26 +87,33 @@ func (c *claim) take(ctx context.Context) error {
 // hold keeps the lock until ctx ends. The error is errClaimed.
 func (c *claim) hold(ctx context.Context) error {
 	for {
-		for { // nobody notifies: it waits for the session's end
-			if _, err := c.conn.WaitForNotification(ctx); err != nil {
-				break
-			}
-		}
+		c.waitForEnd(ctx)
 		c.close()
-		for {
-			if ctx.Err() != nil {
-				return nil
-			}
-			err := c.take(ctx)
-			if err == nil {
-				break
-			}
-			if errors.Is(err, errClaimed) {
-				return err
-			}
-			wait(ctx, claimAgain)
+		if err := c.retake(ctx); err != nil || ctx.Err() != nil {
+			return err
 		}
 	}
+}
+
+// waitForEnd waits until the session, or ctx, has ended. Nobody notifies it.
+func (c *claim) waitForEnd(ctx context.Context) {
+	for {
+		if _, err := c.conn.WaitForNotification(ctx); err != nil {
+			return
+		}
+	}
+}
+
+// retake takes the lock again as soon as the server is there, until ctx ends.
+func (c *claim) retake(ctx context.Context) error {
+	for ctx.Err() == nil {
+		err := c.take(ctx)
+		if err == nil || errors.Is(err, errClaimed) {
+			return err
+		}
+		wait(ctx, claimAgain)
+	}
+	return nil
 }
 
 func (c *claim) close() {
