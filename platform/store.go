@@ -23,8 +23,8 @@ type StoreConfig struct {
 	KeepActivations time.Duration
 }
 
-// heldWithin is how long a platform that was killed may still seem to be there.
-const heldWithin = 5 * time.Second
+// claimWithin is how long a platform that was killed may still seem to be there.
+const claimWithin = 5 * time.Second
 
 // OpenStore opens the database that c names; dir is the platform's directory. The
 // caller closes it. A program beside the platform may open it, too.
@@ -51,7 +51,7 @@ func (p *Platform) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := db.Hold(ctx, heldWithin, func(err error) { p.failed <- err }); err != nil {
+	if err := db.Claim(ctx, claimWithin, func(err error) { p.failed <- err }); err != nil {
 		return errors.Join(err, db.Close())
 	}
 	if keep := p.cfg.Store.KeepActivations; keep > 0 {

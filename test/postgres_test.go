@@ -1,12 +1,15 @@
 package test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/whiskaway/whiskaway/test/postgres"
 )
@@ -51,6 +54,43 @@ func TestPlatformOnPostgres(t *testing.T) {
 	}
 	if _, err := os.Stat(s.dir + "/platform.db"); err == nil {
 		t.Error("there is a file of SQLite, too")
+	}
+}
+
+// A platform whose database another one has taken, while its own session was away,
+// ends and says why.
+func TestAPlatformThatLostItsDatabaseEnds(t *testing.T) {
+	at := database.Database(t)
+	s := startStandalone(t, t.TempDir(), "--store", at)
+	other, err := pgx.Connect(t.Context(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close(context.Background())
+	const locks = " FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+	taken := make(chan error, 1)
+	go func() { // it waits in line for the lock, as no platform does, and so is the first to have it
+		_, err := other.Exec(t.Context(), "SELECT pg_advisory_lock(classid::int, hashtext(current_schema()))"+locks+" AND granted")
+		taken <- err
+	}()
+	witness, err := pgx.Connect(t.Context(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer witness.Close(context.Background())
+	eventually(t, "the other one waits", func() bool {
+		var n int
+		return witness.QueryRow(t.Context(), "SELECT count(*)"+locks+" AND NOT granted").Scan(&n) == nil && n == 1
+	})
+	if _, err := witness.Exec(t.Context(), "SELECT pg_terminate_backend(pid)"+locks+" AND granted"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-taken; err != nil {
+		t.Fatal(err)
+	}
+	<-s.Ended
+	if s.cmd.ProcessState.ExitCode() != 1 || !strings.Contains(s.log(), "another platform uses this database") {
+		t.Errorf("%v: %s", s.cmd.ProcessState, s.log())
 	}
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/whiskaway/whiskaway/platform/store"
 )
@@ -68,7 +67,7 @@ func write(ctx context.Context, s store.Store, i int) error {
 	took, of := int64(12), i*7%actions
 	r := store.Record{
 		ID: id(i), Name: actionName(of), Namespace: namespace, Subject: namespace, Version: "0.0.1", Path: path(of),
-		Start: begin + int64(i)*every, End: begin + int64(i)*every + took, Duration: &took,
+		Start: at(i), End: at(i) + took, Duration: &took,
 		Result: []byte(`{"greeting":"Hello, Ada!","items":[1,2,3,4,5,6,7,8,9,10],"text":"The quick brown fox jumps over the lazy dog."}`),
 		Logs:   []string{"2026-11-26T10:00:00.000000000Z stdout: a line of text that a function has printed"},
 		Annotations: []store.Annotation{
@@ -84,4 +83,4 @@ func write(ctx context.Context, s store.Store, i int) error {
 }
 
 // at is the start of the record with the number i.
-func at(i int) int64 { return time.UnixMilli(begin + int64(i)*every).UnixMilli() }
+func at(i int) int64 { return begin + int64(i)*every }

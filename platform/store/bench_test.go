@@ -20,26 +20,42 @@ func BenchmarkRecord(b *testing.B) {
 	}
 }
 
+// onEachKind runs a benchmark on an empty database of each kind.
+func onEachKind(b *testing.B, bench func(b *testing.B, s *Database)) {
+	b.Run("sqlite", func(b *testing.B) { bench(b, newFile(b).open(b)) })
+	b.Run("postgres", func(b *testing.B) { bench(b, newPostgres(b).open(b)) })
+}
+
 // BenchmarkWriting is what a record costs the store, disk and all, when records
 // come as fast as they are taken.
 func BenchmarkWriting(b *testing.B) {
-	for _, kind := range []struct {
-		name string
-		at   func(testing.TB) place
-	}{{"sqlite", newFile}, {"postgres", newPostgres}} {
-		b.Run(kind.name, func(b *testing.B) {
-			s, logs := kind.at(b).open(b), make([]byte, 700)
-			b.ResetTimer()
-			for i := range b.N { // the writing of the last counts too
-				a := activation(i)
-				a.ID, a.Logs = fmt.Sprintf("%032x", uint64(i)*0x9e3779b97f4a7c15), logs
-				if err := s.PutActivation(b.Context(), a); err != nil {
-					b.Fatal(err)
-				}
-			}
-			if err := s.writer.flush(b.Context(), "guest"); err != nil {
+	onEachKind(b, func(b *testing.B, s *Database) {
+		logs := make([]byte, 700)
+		b.ResetTimer()
+		for i := range b.N { // the writing of the last counts too
+			a := activation(i)
+			a.ID, a.Logs = fmt.Sprintf("%032x", uint64(i)*0x9e3779b97f4a7c15), logs
+			if err := s.PutActivation(b.Context(), a); err != nil {
 				b.Fatal(err)
 			}
-		})
-	}
+		}
+		if err := s.writer.flush(b.Context(), "guest"); err != nil {
+			b.Fatal(err)
+		}
+	})
+}
+
+// BenchmarkGet is what each run costs before it is a run: reading its action.
+func BenchmarkGet(b *testing.B) {
+	onEachKind(b, func(b *testing.B, s *Database) {
+		e, err := s.Put(b.Context(), Entity{Key: Key{"guest", "", "hello"}, Collection: Actions, Doc: make([]byte, 500)}, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for b.Loop() {
+			if _, err := s.Get(b.Context(), e.Key); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }

@@ -15,12 +15,13 @@ import (
 type Database struct {
 	dialect dialect
 	write   *sql.DB
-	read    *sql.DB // perhaps the same
+	read    *sql.DB    // perhaps the same
+	asked   statements // read, by what the dialect makes of it
 	journal *journal
 	writer  *activationWriter
 	log     *slog.Logger
 
-	// What KeepActivations and Hold have begun ends before the pools do.
+	// What KeepActivations and Claim have begun ends before the pools do.
 	stopRemoving, stopHolding context.CancelFunc // nil: not begun
 	removing, holding         sync.WaitGroup
 
@@ -32,6 +33,8 @@ type Database struct {
 // written once: with ? for parameters, ON CONFLICT and RETURNING, no text where
 // bytes are meant, and nothing that only one of them knows.
 type dialect interface {
+	// reader is what asks by a pool.
+	reader(read *sql.DB) statements
 	// rebind turns the parameters ? of a statement into the database's own.
 	rebind(statement string) string
 	// script is what a migration says for this database.
@@ -52,7 +55,7 @@ type dialect interface {
 // newDatabase brings the database to today's layout and starts what works on it.
 // It closes both pools when it fails.
 func newDatabase(ctx context.Context, d dialect, write, read *sql.DB, log *slog.Logger) (*Database, error) {
-	s := &Database{dialect: d, write: write, read: read, log: log}
+	s := &Database{dialect: d, write: write, read: read, asked: d.reader(read), log: log}
 	if err := s.migrate(ctx); err != nil {
 		s.closePools()
 		return nil, fmt.Errorf("%w%s", err, d.advice(err))
@@ -97,12 +100,15 @@ var errNoText = errors.New("the database takes no such text")
 // A queryer runs statements, with ? for parameters, in a transaction or each on
 // its own.
 type queryer struct {
-	on interface {
-		ExecContext(ctx context.Context, statement string, args ...any) (sql.Result, error)
-		QueryContext(ctx context.Context, statement string, args ...any) (*sql.Rows, error)
-		QueryRowContext(ctx context.Context, statement string, args ...any) *sql.Row
-	}
+	on      statements
 	dialect dialect
+}
+
+// statements is what a pool and a transaction have in common.
+type statements interface {
+	ExecContext(ctx context.Context, statement string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, statement string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, statement string, args ...any) *sql.Row
 }
 
 func (q queryer) exec(ctx context.Context, statement string, args ...any) (sql.Result, error) {
@@ -166,7 +172,7 @@ func scanAll[T any](ctx context.Context, q queryer, read func(scan func(...any) 
 }
 
 // reader runs statements that only read.
-func (s *Database) reader() queryer { return queryer{s.read, s.dialect} }
+func (s *Database) reader() queryer { return queryer{s.asked, s.dialect} }
 
 // inTx runs do in a transaction that may write. With SQLite one runs at a time;
 // with PostgreSQL they run beside each other, each statement seeing what was

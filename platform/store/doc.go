@@ -22,5 +22,6 @@
 //
 // What must hold here: no key is kept in clear; a revision is never used twice,
 // also not after a deletion; an activation that was handed over can be read at
-// once, though it is written with others in one transaction a moment later.
+// once, though it is written with others in one transaction a moment later; one
+// platform uses a database at a time.
 package store

@@ -41,9 +41,9 @@ const (
 type Journal interface {
 	// Accept adds an entry, unless it has its record already.
 	Accept(ctx context.Context, a Accepted) error
-	// Claim marks an entry as sent now. It returns true once: whoever gets it may send
+	// ClaimRun marks an entry as sent now. It returns true once: whoever gets it may send
 	// the run, and nobody else ever.
-	Claim(ctx context.Context, id string) (bool, error)
+	ClaimRun(ctx context.Context, id string) (bool, error)
 	// Forget removes an entry that was not to be accepted after all.
 	Forget(ctx context.Context, id string) error
 	// Left returns what earlier processes left, in the order of acceptance: up to limit
@@ -300,8 +300,8 @@ func (s *Database) Accept(_ context.Context, a Accepted) error {
 	return err
 }
 
-// Claim implements Journal.
-func (s *Database) Claim(_ context.Context, id string) (bool, error) {
+// ClaimRun implements Journal.
+func (s *Database) ClaimRun(_ context.Context, id string) (bool, error) {
 	c := &journalChange{claim: id}
 	err := s.journal.change(c)
 	return c.met && err == nil, err

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -145,6 +146,9 @@ func (d postgresDialect) check(ctx context.Context, q queryer) error {
 	}
 	return nil
 }
+
+// reader is the pool: pgx itself keeps what was asked ready, in each connection.
+func (postgresDialect) reader(read *sql.DB) statements { return read }
 
 // rebind writes $1, $2 … for each ?.
 func (postgresDialect) rebind(statement string) string {

@@ -88,7 +88,7 @@ func TestPostgresComesBack(t *testing.T) {
 	}
 	s := place{func(ctx context.Context, log *slog.Logger) (*Database, error) { return OpenPostgres(ctx, url, log) }}.open(t)
 	ctx := t.Context()
-	if err := s.Hold(ctx, time.Minute, func(err error) { t.Error(err) }); err != nil {
+	if err := s.Claim(ctx, time.Minute, func(err error) { t.Error(err) }); err != nil {
 		t.Fatal(err)
 	}
 	e := put(t, s, Entity{Key: Key{"guest", "", "hello"}, Collection: Actions, Doc: []byte("{}")}, nil)
@@ -121,12 +121,12 @@ func TestPostgresComesBack(t *testing.T) {
 		t.Errorf("after the restart: %+v, %v", got, err)
 	}
 	eventually(t, "the claim is renewed", func() bool {
-		other := &holder{cfg: s.dialect.(postgresDialect).config}
+		other := &claim{cfg: s.dialect.(postgresDialect).config}
 		err := other.take(ctx)
 		if err == nil {
 			other.close()
 		}
-		return errors.Is(err, errHeld)
+		return errors.Is(err, errClaimed)
 	})
 }
 
@@ -136,10 +136,10 @@ func TestPostgresIsOnePlatforms(t *testing.T) {
 	at := newPostgres(t)
 	one, two, ctx := at.open(t), at.open(t), t.Context()
 	lost := make(chan error, 1)
-	if err := one.Hold(ctx, 0, func(err error) { lost <- err }); err != nil {
+	if err := one.Claim(ctx, 0, func(err error) { lost <- err }); err != nil {
 		t.Fatal(err)
 	}
-	if err := two.Hold(ctx, 0, nil); !errors.Is(err, errHeld) {
+	if err := two.Claim(ctx, 0, nil); !errors.Is(err, errClaimed) {
 		t.Fatalf("a second claim: %v", err)
 	}
 	// A third one waits in line, so that it has the lock as soon as the first one's session ends.
@@ -150,7 +150,7 @@ func TestPostgresIsOnePlatforms(t *testing.T) {
 	defer conn.Close(context.Background())
 	got := make(chan error, 1)
 	go func() {
-		_, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1, hashtext(current_schema()))", holdKey)
+		_, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1, hashtext(current_schema()))", claimKey)
 		got <- err
 	}()
 	const holders = "FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -173,11 +173,11 @@ func TestPostgresIsOnePlatforms(t *testing.T) {
 		t.Error("the loss was not told")
 	}
 	conn.Close(ctx)
-	if err := two.Hold(ctx, time.Minute, func(err error) { t.Error(err) }); err != nil {
+	if err := two.Claim(ctx, time.Minute, func(err error) { t.Error(err) }); err != nil {
 		t.Errorf("nobody has it now: %v", err)
 	}
 	two.Close()
-	if err := one.Hold(ctx, time.Minute, func(err error) { t.Error(err) }); err != nil {
+	if err := one.Claim(ctx, time.Minute, func(err error) { t.Error(err) }); err != nil {
 		t.Errorf("it was given back: %v", err)
 	}
 }

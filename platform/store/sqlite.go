@@ -92,6 +92,8 @@ func dsn(path, sync, txlock string) string {
 // sqliteDialect keeps the layout in the file's user_version.
 type sqliteDialect struct{}
 
+func (sqliteDialect) reader(read *sql.DB) statements { return newPrepared(read) }
+
 func (sqliteDialect) rebind(statement string) string { return statement }
 func (sqliteDialect) script(m migration) string      { return m.sqlite }
 
