@@ -41,7 +41,7 @@ func newStandalone(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "standalone",
 		Short: "The whole platform on this machine: OpenWhisk's API, a load balancer and a server",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	f := cmd.Flags()
@@ -68,15 +68,17 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making the data directory: %w", err)
+	release, err := takeData(dir, "whiskaway standalone")
+	if err != nil {
+		return err
 	}
+	defer release()
 	if !function.IsLoopback(c.listen) {
 		log.Warn("the REST API listens beyond loopback without TLS: put a TLS proxy before it", "address", c.listen)
 	}
 	api, err := listen(ctx, c.listen)
 	if err != nil {
-		return err
+		return fmt.Errorf("--listen: %w", err)
 	}
 	defer api.Close()
 	face, err := listenWire(ctx, c.balancerListen, dir, &c.tls, log)
