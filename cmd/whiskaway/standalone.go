@@ -34,6 +34,7 @@ type standaloneCommand struct {
 	labels                              []string
 	machine                             machineFlags
 	tls                                 tlsFlags
+	store                               storeFlags
 }
 
 func newStandalone(o *options) *cobra.Command {
@@ -52,6 +53,7 @@ func newStandalone(o *options) *cobra.Command {
 	f.DurationVar(&c.drain, "drain-timeout", callersTimeout, "how long callers who wait for an activation are still served when the platform is to stop; a second signal ends it at once")
 	c.machine.add(f)
 	c.tls.add(f)
+	c.store.add(f)
 	pprofFlag(f, &c.pprof)
 	return cmd
 }
@@ -76,6 +78,10 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 	if !function.IsLoopback(c.listen) {
 		log.Warn("the REST API listens beyond loopback without TLS: put a TLS proxy before it", "address", c.listen)
 	}
+	state, err := c.store.config()
+	if err != nil {
+		return err
+	}
 	api, err := listen(ctx, c.listen)
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
@@ -86,7 +92,7 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer face.close()
-	s := standalone{log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine, pprof: c.pprof, drain: c.drain}
+	s := standalone{log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine, store: state, pprof: c.pprof, drain: c.drain}
 	return s.run(ctx, out)
 }
 
@@ -98,6 +104,7 @@ type standalone struct {
 	face    *face
 	labels  []string
 	machine *machineFlags
+	store   platform.StoreConfig
 	pprof   string
 	drain   time.Duration
 }
@@ -159,7 +166,8 @@ func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platfo
 	if err != nil {
 		return nil, err
 	}
-	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Log: s.log})
+	defer forgetStore()
+	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Store: s.store, Log: s.log})
 }
 
 // serve serves until ctx ends and the platform has ended after that: whoever waits for an
@@ -180,6 +188,7 @@ func (s *standalone) serve(ctx, hurry context.Context, out io.Writer, host *serv
 	}
 	serving := drainFirst(ctx, working, hurry, g, s.drain, plat.Close)
 	g.Go(func() error { return s.face.serve(serving, h) })
+	g.Go(func() error { return untilFailed(serving, plat) })
 	// Also when something has failed the platform ends before its connections.
 	end := func() { closeInTime(s.log, "the platform", plat.Close) }
 	rest := wire.Server{Handler: plat.Handler(), Grace: requestGrace, OnShutdown: end, Log: s.log}
