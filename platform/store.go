@@ -54,6 +54,9 @@ func (p *Platform) openStore(ctx context.Context) error {
 	if err := db.Claim(ctx, claimWithin, func(err error) { p.failed <- err }); err != nil {
 		return errors.Join(err, db.Close())
 	}
+	if err := db.TakeOver(ctx); err != nil {
+		return errors.Join(err, db.Close())
+	}
 	if keep := p.cfg.Store.KeepActivations; keep > 0 {
 		db.KeepActivations(keep)
 	}

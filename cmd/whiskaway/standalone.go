@@ -50,7 +50,7 @@ func newStandalone(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "standalone",
 		Short: "The whole platform on this machine: OpenWhisk's API, a load balancer and a server",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.run(cmd.Context(), cmd.Flags(), cmd.OutOrStdout())
 		},
@@ -95,9 +95,11 @@ func (c *standaloneCommand) run(ctx context.Context, flags *pflag.FlagSet, out i
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making the data directory: %w", err)
+	release, err := takeData(dir, "whiskaway standalone")
+	if err != nil {
+		return err
 	}
+	defer release()
 	if !function.IsLoopback(c.listen) {
 		log.Warn("the REST API listens beyond loopback without TLS: put a TLS proxy before it", "address", c.listen)
 	}
@@ -107,7 +109,7 @@ func (c *standaloneCommand) run(ctx context.Context, flags *pflag.FlagSet, out i
 	}
 	api, err := listen(ctx, c.listen)
 	if err != nil {
-		return err
+		return fmt.Errorf("--listen: %w", err)
 	}
 	defer api.Close()
 	face, err := listenWire(ctx, c.balancerListen, dir, &c.tls, log)
@@ -248,9 +250,9 @@ func (s *standalone) serve(ctx, hurry context.Context, out io.Writer, host *serv
 	if err := servePprof(g, working, s.pprof); err != nil {
 		return err
 	}
-	g.Go(func() error { return untilFailed(working, plat) })
 	serving := drainFirst(ctx, working, hurry, g, s.drain, plat.Close)
 	g.Go(func() error { return s.face.serve(serving, h) })
+	g.Go(func() error { return untilFailed(serving, plat) })
 	// Also when something has failed the platform ends before its connections.
 	end := func() { closeInTime(s.log, "the platform", plat.Close) }
 	rest := wire.Server{Handler: plat.Handler(), Grace: requestGrace, OnShutdown: end, Log: s.log}

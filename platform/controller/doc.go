@@ -6,6 +6,7 @@
 // it from there and tells the end on the controller's own topic.
 //
 // What must hold here: parameters reach the action as they were written, digit
-// by digit; one namespace never sees another's; no key is kept or logged; every
-// wait ends at a deadline.
+// by digit; one namespace never sees another's; no key is kept in clear or logged;
+// whoever is answered 202 has a promise that outlives this process (accept.go);
+// every wait ends at a deadline.
 package controller

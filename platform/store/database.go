@@ -60,11 +60,7 @@ func newDatabase(ctx context.Context, d dialect, write, read *sql.DB, log *slog.
 		s.closePools()
 		return nil, fmt.Errorf("%w%s", err, d.advice(err))
 	}
-	var err error
-	if s.journal, err = startJournal(ctx, s); err != nil {
-		s.closePools()
-		return nil, fmt.Errorf("%w%s", err, d.advice(err))
-	}
+	s.journal = startJournal(s)
 	s.writer = startWriter(s, log)
 	return s, nil
 }

@@ -219,15 +219,7 @@ func (w *activationWriter) forget(batch []*Activation) {
 // commit writes a batch in one transaction. A record that the database can never
 // take keeps no other one waiting.
 func (w *activationWriter) commit(ctx context.Context, batch []*Activation) error {
-	err := w.db.inTx(ctx, func(tx queryer) error {
-		if err := insertActivations(ctx, tx, lastOfEach(batch)); err != nil {
-			return err
-		}
-		return w.db.journal.settle(ctx, tx, batch)
-	})
-	if err == nil {
-		w.db.journal.settled(batch)
-	}
+	err := w.insert(ctx, batch)
 	if err == nil || !w.db.dialect.refuses(err) {
 		return err
 	}
@@ -240,6 +232,20 @@ func (w *activationWriter) commit(ctx context.Context, batch []*Activation) erro
 		return err
 	}
 	return w.commit(ctx, batch[half:])
+}
+
+// insert writes records, and takes out of the journal what is over with them.
+func (w *activationWriter) insert(ctx context.Context, batch []*Activation) error {
+	err := w.db.inTx(ctx, func(tx queryer) error {
+		if err := insertActivations(ctx, tx, lastOfEach(batch)); err != nil {
+			return err
+		}
+		return w.db.journal.settle(ctx, tx, batch)
+	})
+	if err == nil {
+		w.db.journal.settled(batch)
+	}
+	return err
 }
 
 // lastOfEach leaves out records that a later one of the same id replaces, and those that are not kept.
