@@ -21,7 +21,7 @@ import (
 type room struct {
 	*Controller
 	t         *testing.T
-	store     *store.SQLite
+	store     store.Store
 	runs      *bus.Memory[*bus.Run]
 	completed *bus.Memory[*bus.Completed]
 	invoker   sync.WaitGroup
@@ -55,7 +55,7 @@ func newRoom(t *testing.T, answer func(*bus.Run) (result string, ok bool)) *room
 			if err != nil {
 				return
 			}
-			d.Ack()
+			d.Ack(context.Background())
 			if result, ok := answer(d.Body); ok {
 				r.completed.Publish(context.Background(), bus.Message[*bus.Completed]{Body: &bus.Completed{
 					ActivationID: d.Body.ActivationID, Head: []byte("{}"), Response: []byte("{}"), Result: []byte(result), Logs: []byte("[]"), Duration: 2,
