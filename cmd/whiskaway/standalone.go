@@ -18,6 +18,7 @@ import (
 	"github.com/whiskaway/whiskaway/function"
 	"github.com/whiskaway/whiskaway/kind"
 	"github.com/whiskaway/whiskaway/platform"
+	"github.com/whiskaway/whiskaway/platform/controller"
 	"github.com/whiskaway/whiskaway/platform/invoker"
 	"github.com/whiskaway/whiskaway/server"
 	"github.com/whiskaway/whiskaway/wire"
@@ -33,6 +34,7 @@ type standaloneCommand struct {
 	drain                               time.Duration
 	labels                              []string
 	machine                             machineFlags
+	compose                             composeFlags
 	tls                                 tlsFlags
 }
 
@@ -51,6 +53,7 @@ func newStandalone(o *options) *cobra.Command {
 	f.StringArrayVar(&c.labels, "label", nil, "a further label of this machine's own server; may be repeated")
 	f.DurationVar(&c.drain, "drain-timeout", callersTimeout, "how long callers who wait for an activation are still served when the platform is to stop; a second signal ends it at once")
 	c.machine.add(f)
+	c.compose.add(f)
 	c.tls.add(f)
 	pprofFlag(f, &c.pprof)
 	return cmd
@@ -63,6 +66,10 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 	}
 	if c.drain < 0 {
 		return errors.New("--drain-timeout must not be negative; 0 answers callers who wait at once, without a result")
+	}
+	limits := controller.DefaultLimits()
+	if err := c.compose.apply(&limits); err != nil {
+		return err
 	}
 	dir, err := dataDir(c.data, "standalone")
 	if err != nil {
@@ -84,7 +91,7 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer face.close()
-	s := standalone{log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine, pprof: c.pprof, drain: c.drain}
+	s := standalone{log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine, limits: limits, pprof: c.pprof, drain: c.drain}
 	return s.run(ctx, out)
 }
 
@@ -96,6 +103,7 @@ type standalone struct {
 	face    *face
 	labels  []string
 	machine *machineFlags
+	limits  controller.Limits
 	pprof   string
 	drain   time.Duration
 }
@@ -157,7 +165,7 @@ func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platfo
 	if err != nil {
 		return nil, err
 	}
-	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Log: s.log})
+	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Limits: s.limits, Log: s.log})
 }
 
 // serve serves until ctx ends and the platform has ended after that: whoever waits for an
