@@ -12,6 +12,7 @@ import (
 // Config is what a platform needs. A zero field takes the default, where there is one.
 type Config struct {
 	Dir       string // where the state is kept; made if it is missing
+	Store     StoreConfig
 	Namespace string // "guest"
 	// Driver makes the containers.
 	Driver  invoker.Driver

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/whiskaway/whiskaway/platform/api"
@@ -27,6 +26,7 @@ type Platform struct {
 	controller *controller.Controller
 	invoker    *invoker.Invoker
 	handler    http.Handler
+	failed     chan error // cap 1: see Failed
 
 	ending    context.Context // ends when Close begins
 	end       context.CancelFunc
@@ -49,17 +49,16 @@ func Open(ctx context.Context, cfg Config) (*Platform, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the platform's directory: %w", err)
 	}
-	st, err := store.OpenSQLite(ctx, filepath.Join(cfg.Dir, "platform.db"), cfg.Log)
-	if err != nil {
-		return nil, err
-	}
 	p := &Platform{
-		cfg: cfg, store: st,
+		cfg: cfg, failed: make(chan error, 1),
 		runs:      bus.NewMemory[*bus.Run](cfg.Queue),
 		completed: bus.NewMemory[*bus.Completed](bus.Bounds{Messages: cfg.Queue.Messages, Bytes: 1 << 30}),
 	}
+	if err := p.openStore(ctx); err != nil {
+		return nil, err
+	}
 	if err := p.start(ctx); err != nil {
-		return nil, errors.Join(err, st.Close())
+		return nil, errors.Join(err, p.store.Close())
 	}
 	return p, nil
 }

@@ -212,6 +212,10 @@ func TestAlwaysTrue1And6NothingAcceptedIsLostWhenKilled(t *testing.T) {
 	killThePlatform(t, 3)
 }
 
+func TestAlwaysTrue1And6NothingAcceptedIsLostWhenKilledOnPostgres(t *testing.T) {
+	killThePlatform(t, 3, "--store", database.Database(t))
+}
+
 func killThePlatform(t *testing.T, rounds int, args ...string) {
 	if os.Getenv("WHISKAWAY_SLOW") != "" {
 		rounds = 50

@@ -31,7 +31,7 @@ func newBalancer(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "balancer",
 		Short: "The load balancer: servers join it, clients go to it",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	f := cmd.Flags()

@@ -36,6 +36,7 @@ type standaloneCommand struct {
 	machine                             machineFlags
 	compose                             composeFlags
 	tls                                 tlsFlags
+	store                               storeFlags
 }
 
 func newStandalone(o *options) *cobra.Command {
@@ -43,7 +44,7 @@ func newStandalone(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "standalone",
 		Short: "The whole platform on this machine: OpenWhisk's API, a load balancer and a server",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	f := cmd.Flags()
@@ -55,6 +56,7 @@ func newStandalone(o *options) *cobra.Command {
 	c.machine.add(f)
 	c.compose.add(f)
 	c.tls.add(f)
+	c.store.add(f)
 	pprofFlag(f, &c.pprof)
 	return cmd
 }
@@ -75,15 +77,21 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making the data directory: %w", err)
+	release, err := takeData(dir, "whiskaway standalone")
+	if err != nil {
+		return err
 	}
+	defer release()
 	if !function.IsLoopback(c.listen) {
 		log.Warn("the REST API listens beyond loopback without TLS: put a TLS proxy before it", "address", c.listen)
 	}
-	api, err := listen(ctx, c.listen)
+	state, err := c.store.config()
 	if err != nil {
 		return err
+	}
+	api, err := listen(ctx, c.listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
 	}
 	defer api.Close()
 	face, err := listenWire(ctx, c.balancerListen, dir, &c.tls, log)
@@ -91,7 +99,10 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer face.close()
-	s := standalone{log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine, limits: limits, pprof: c.pprof, drain: c.drain}
+	s := standalone{
+		log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine,
+		limits: limits, store: state, pprof: c.pprof, drain: c.drain,
+	}
 	return s.run(ctx, out)
 }
 
@@ -104,6 +115,7 @@ type standalone struct {
 	labels  []string
 	machine *machineFlags
 	limits  controller.Limits
+	store   platform.StoreConfig
 	pprof   string
 	drain   time.Duration
 }
@@ -165,7 +177,8 @@ func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platfo
 	if err != nil {
 		return nil, err
 	}
-	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Limits: s.limits, Log: s.log})
+	defer forgetStore()
+	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Store: s.store, Limits: s.limits, Log: s.log})
 }
 
 // serve serves until ctx ends and the platform has ended after that: whoever waits for an
@@ -186,6 +199,7 @@ func (s *standalone) serve(ctx, hurry context.Context, out io.Writer, host *serv
 	}
 	serving := drainFirst(ctx, working, hurry, g, s.drain, plat.Close)
 	g.Go(func() error { return s.face.serve(serving, h) })
+	g.Go(func() error { return untilFailed(serving, plat) })
 	// Also when something has failed the platform ends before its connections.
 	end := func() { closeInTime(s.log, "the platform", plat.Close) }
 	rest := wire.Server{Handler: plat.Handler(), Grace: requestGrace, OnShutdown: end, Log: s.log}

@@ -8,6 +8,7 @@
 // its own record.
 //
 // What must hold here: parameters reach the action as they were written, digit
-// by digit; one namespace never sees another's, but for packages that are published; no key is kept or
-// logged; every wait ends at a deadline; no composition goes on when Close returns.
+// by digit; one namespace never sees another's, but for packages that are published; no key is kept in
+// clear or logged; whoever is answered 202 has a promise that outlives this process (accept.go); every
+// wait ends at a deadline; no composition goes on when Close returns.
 package controller

@@ -40,7 +40,7 @@ func (t *turn) claim() error {
 		t.mine = true
 		return nil
 	}
-	mine, err := t.v.store.Claim(context.Background(), run.ActivationID)
+	mine, err := t.v.store.ClaimRun(context.Background(), run.ActivationID)
 	if err != nil {
 		return err
 	}

@@ -41,13 +41,13 @@ const (
 type Journal interface {
 	// Accept adds an entry, unless it has its record already.
 	Accept(ctx context.Context, a Accepted) error
-	// Claim marks an entry as sent now. It returns true once: whoever gets it may send
+	// ClaimRun marks an entry as sent now. It returns true once: whoever gets it may send
 	// the run, and nobody else ever.
-	Claim(ctx context.Context, id string) (bool, error)
+	ClaimRun(ctx context.Context, id string) (bool, error)
 	// Forget removes an entry that was not to be accepted after all.
 	Forget(ctx context.Context, id string) error
 	// Left returns what earlier processes left, in the order of acceptance: up to limit
-	// entries after that place. What was accepted since the store was opened is not among them.
+	// entries after that place. What this process has accepted is not among them.
 	Left(ctx context.Context, after int64, limit int) ([]Accepted, error)
 }
 
@@ -83,10 +83,17 @@ type journalChange struct {
 	done chan error // cap 1
 }
 
-// startJournal begins with what an earlier process left.
-func startJournal(ctx context.Context, db *Database) (*journal, error) {
+func startJournal(db *Database) *journal {
 	j := &journal{db: db, wake: make(chan struct{}, 1), open: map[string]bool{}}
-	err := db.inTx(ctx, func(tx queryer) error {
+	j.tasks.Go(j.run)
+	return j
+}
+
+// TakeOver makes what earlier processes left in the journal ours, for Left. A platform calls it
+// once, when it has claimed the database, before it accepts anything.
+func (s *Database) TakeOver(ctx context.Context) error {
+	j := s.journal
+	err := s.inTx(ctx, func(tx queryer) error {
 		// An entry beside its record came a moment too late to be removed with it.
 		if _, err := tx.exec(ctx, "DELETE FROM journal WHERE id IN (SELECT id FROM activations)"); err != nil {
 			return err
@@ -95,16 +102,16 @@ func startJournal(ctx context.Context, db *Database) (*journal, error) {
 			var id string
 			var place int64
 			err := scan(&id, &place)
-			j.open[id], j.left = true, max(j.left, place)
+			j.opened(id, true)
+			j.left = max(j.left, place)
 			return struct{}{}, err
 		}, "SELECT id, place FROM journal")
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading the journal: %w", err)
+		return fmt.Errorf("reading the journal: %w", err)
 	}
-	j.tasks.Go(j.run)
-	return j, nil
+	return nil
 }
 
 // close writes what is wished for, and takes no more.
@@ -300,8 +307,8 @@ func (s *Database) Accept(_ context.Context, a Accepted) error {
 	return err
 }
 
-// Claim implements Journal.
-func (s *Database) Claim(_ context.Context, id string) (bool, error) {
+// ClaimRun implements Journal.
+func (s *Database) ClaimRun(_ context.Context, id string) (bool, error) {
 	c := &journalChange{claim: id}
 	err := s.journal.change(c)
 	return c.met && err == nil, err

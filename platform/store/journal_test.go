@@ -20,13 +20,20 @@ func accept(t *testing.T, s *Database, entries ...Accepted) {
 	}
 }
 
-func claim(t *testing.T, s *Database, id string) bool {
+func claimRun(t *testing.T, s *Database, id string) bool {
 	t.Helper()
-	mine, err := s.Claim(t.Context(), id)
+	mine, err := s.ClaimRun(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return mine
+}
+
+func takeOver(t *testing.T, s *Database) {
+	t.Helper()
+	if err := s.TakeOver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // left is what a further start finds, without an order of its own.
@@ -34,6 +41,7 @@ func left(t *testing.T, at place) (ids []string, byID map[string]Accepted) {
 	t.Helper()
 	s := at.open(t)
 	defer s.Close()
+	takeOver(t, s)
 	list, err := s.Left(t.Context(), 0, 1000)
 	if err != nil {
 		t.Fatal(err)
@@ -56,10 +64,10 @@ func testJournal(t *testing.T, at place) {
 	if list, err := s.Left(t.Context(), 0, 10); err != nil || len(list) != 0 {
 		t.Errorf("what is accepted now was not left by another: %v, %v", list, err)
 	}
-	if !claim(t, s, activation(1).ID) || claim(t, s, activation(1).ID) {
+	if !claimRun(t, s, activation(1).ID) || claimRun(t, s, activation(1).ID) {
 		t.Error("an entry is not claimed exactly once")
 	}
-	if claim(t, s, "nobody") {
+	if claimRun(t, s, "nobody") {
 		t.Error("what is not there was claimed")
 	}
 	if err := s.Forget(t.Context(), activation(2).ID); err != nil {
@@ -82,7 +90,7 @@ func testJournal(t *testing.T, at place) {
 	if a := byID[activation(1).ID]; time.Since(time.UnixMilli(a.Sent)).Abs() > time.Minute || a.CodeID != 1 {
 		t.Errorf("what was sent: %+v", a)
 	}
-	if claim(t, at.open(t), activation(1).ID) {
+	if claimRun(t, at.open(t), activation(1).ID) {
 		t.Error("what was sent before a restart was claimed after it")
 	}
 }
@@ -116,6 +124,7 @@ func testLeftComesInPagesAndInOrder(t *testing.T, at place) {
 	}
 	s.Close()
 	s = at.open(t)
+	takeOver(t, s)
 	accept(t, s, Accepted{ID: "new", Kind: AcceptedRun, Body: []byte("x")})
 	var got []string
 	for after, more := int64(0), true; more; {
@@ -194,7 +203,7 @@ func testJournalOfManyCallers(t *testing.T, at place) {
 				var two sync.WaitGroup
 				for range 2 { // two invokers that have the same message
 					two.Go(func() {
-						mine, err := s.Claim(t.Context(), id)
+						mine, err := s.ClaimRun(t.Context(), id)
 						if err != nil {
 							t.Error(err)
 						}

@@ -80,7 +80,7 @@ type Activation struct {
 // A Filter chooses activations.
 type Filter struct {
 	Namespace string
-	Path      string // empty: any
+	Path      string // "package/name" or "name", as the record says; empty: any
 	Since     int64  // milliseconds since 1970, inclusive; 0: no bound
 	Upto      int64  // the same
 	Limit     int    // 0: all
