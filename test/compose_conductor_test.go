@@ -2,6 +2,7 @@ package test
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 )
@@ -137,6 +138,22 @@ func TestConductors(t *testing.T) {
 		s.sequence("loop", "/_/loops")
 		r = s.compose(200, "loop", `{}`)
 		wantResult(t, r, 0, `{"error":"Too many actions in the sequence."}`)
+	})
+	t.Run("docs/compositions.md", func(t *testing.T) {
+		doc, err := os.ReadFile("../docs/compositions.md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, code, _ := strings.Cut(string(doc), "```python\n")
+		code, _, ok := strings.Cut(code, "```")
+		if !ok {
+			t.Fatal("there is no Python in it")
+		}
+		s.put("plan", action{kind: "python:3", code: code, annotations: isConductor})
+		s.put("fetch", action{kind: "python:3", code: "def main(a):\n    return {'page': a['url'] + '!'} if a['url'] else {'error': 'no URL'}\n"})
+		s.put("summarize", action{kind: "python:3", code: "def main(a):\n    return {'text': 'short ' + a['page']}\n"})
+		wantResult(t, s.compose(200, "plan", `{"url":"u"}`), 0, `{"summary":"short u!"}`)
+		wantResult(t, s.compose(200, "plan", `{"url":""}`), 0, `{"summary":"nothing"}`)
 	})
 	t.Run("nobody waits", func(t *testing.T) {
 		var accepted struct {

@@ -236,9 +236,10 @@ func TestSequencesAreWrittenAndRead(t *testing.T) {
 
 // A thousand callers wait for a sequence each.
 func TestAThousandSequencesAtOnce(t *testing.T) {
-	s := startStandalone(t, t.TempDir())
+	s := startStandalone(t, t.TempDir(), "--max-sequence", "2")
 	s.put("a", step("a"))
 	s.sequence("aa", "/_/a", "/_/a")
+	s.refused(400, "Too many actions in the sequence.", "PUT", restNS+"actions/aaa", sequenceBody(repeat("/_/a", 3)...))
 	s.compose(200, "aa", `{}`)
 	began := time.Now()
 	var all sync.WaitGroup

@@ -41,6 +41,7 @@ type standaloneCommand struct {
 	limits                              platformLimits
 	pool                                poolFlags
 	docker                              dockerFlags
+	compose                             composeFlags
 	tls                                 tlsFlags
 	store                               storeFlags
 }
@@ -65,6 +66,7 @@ func newStandalone(o *options) *cobra.Command {
 	c.limits.add(f)
 	c.pool.add(f)
 	c.docker.add(f)
+	c.compose.add(f)
 	c.tls.add(f)
 	c.store.add(f)
 	pprofFlag(f, &c.pprof)
@@ -86,6 +88,9 @@ func (c *standaloneCommand) run(ctx context.Context, flags *pflag.FlagSet, out i
 	}
 	if c.drain < 0 {
 		return errors.New("--drain-timeout must not be negative; 0 answers callers who wait at once, without a result")
+	}
+	if err := c.compose.apply(&limits); err != nil {
+		return err
 	}
 	pool, err := c.pool.config()
 	if err != nil {

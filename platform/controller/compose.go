@@ -132,6 +132,7 @@ func (c *Controller) checkParts(ctx context.Context, id Identity, a *ResolvedAct
 
 // run carries a composition out, keeps its record, and returns it.
 func (s *composition) run(ctx context.Context, args json.RawMessage) *bus.Completed {
+	s.start = time.Now()
 	var o outcome
 	if s.action.isSequence {
 		o, _ = s.sequence(ctx, args, 0)

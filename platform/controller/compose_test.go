@@ -21,7 +21,7 @@ import (
 type room struct {
 	*Controller
 	t         *testing.T
-	store     *store.Database
+	store     store.Store
 	runs      *bus.Memory[*bus.Run]
 	completed *bus.Memory[*bus.Completed]
 	invoker   sync.WaitGroup

@@ -52,12 +52,3 @@ func (c *Controller) authenticateRun(ctx context.Context, key string) (Identity,
 	}
 	return id, nil
 }
-
-// Resolve returns what a namespace in a path means to id: "_" is its own, and
-// any other than its own is forbidden.
-func (id Identity) Resolve(namespace string) (string, error) {
-	if namespace == "_" || namespace == id.Namespace {
-		return id.Namespace, nil
-	}
-	return "", errForbidden
-}
