@@ -11,7 +11,7 @@ import (
 
 const apiPath = "/web/whisk.system/apimgmt/"
 
-// An api is what wsk's Go client reads of one.
+// A wskAPI is what wsk's Go client reads of one.
 type wskAPI struct {
 	Namespace string `json:"namespace"`
 	BaseURL   string `json:"gwApiUrl"`
@@ -20,15 +20,16 @@ type wskAPI struct {
 	Swagger   *struct {
 		Swagger, BasePath string
 		Info              *struct{ Title, Version string }
-		Paths             map[string]map[string]struct {
-			OperationID string `json:"operationId"`
-			Responses   any    `json:"responses"`
-			XOpenWhisk  *struct {
-				Action, Namespace, Package string
-				URL                        string `json:"url"`
-			} `json:"x-openwhisk"`
-		}
+		Paths             map[string]map[string]json.RawMessage
 	} `json:"apidoc"`
+}
+
+type wskOperation struct {
+	OperationID string `json:"operationId"`
+	XOpenWhisk  *struct {
+		Action, Namespace, Package string
+		URL                        string `json:"url"`
+	} `json:"x-openwhisk"`
 }
 
 // createAPI asks as wsk api create does.
@@ -61,9 +62,17 @@ func (s *standalone) listAPIs(query string) []string {
 	var lines []string
 	for _, a := range answer.Apis {
 		for path, verbs := range a.Value.Swagger.Paths {
-			for verb, o := range verbs {
-				if o.OperationID == "" || o.XOpenWhisk == nil || o.XOpenWhisk.URL == "" || o.Responses == nil {
-					s.t.Errorf("wsk refuses %+v", o)
+			for verb, fields := range verbs {
+				if verb == "parameters" {
+					continue
+				}
+				var o wskOperation
+				if err := json.Unmarshal(fields, &o); err != nil || o.OperationID == "" {
+					s.t.Errorf("wsk refuses %s: %v", fields, err)
+				}
+				if o.XOpenWhisk == nil {
+					lines = append(lines, strings.ToUpper(verb)+" "+a.Value.Swagger.BasePath+path)
+					continue
 				}
 				lines = append(lines, fmt.Sprintf("%s %s%s /%s/%s.%s", strings.ToUpper(verb), a.Value.Swagger.BasePath, path,
 					o.XOpenWhisk.Namespace, o.XOpenWhisk.Action, o.XOpenWhisk.URL[strings.LastIndex(o.XOpenWhisk.URL, ".")+1:]))
