@@ -1,6 +1,6 @@
 // Package store keeps what the platform must remember: the subjects and the
 // hashes of their keys, the entities (actions, triggers, rules, packages), the
-// actions' code, and the activation records.
+// actions' code, the API routes, and the activation records.
 //
 // Store is the interface, Database its implementation in SQL: in one file with
 // SQLite, or on a PostgreSQL server. An entity's document is bytes to a store:
