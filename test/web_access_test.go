@@ -14,9 +14,18 @@ func (s *standalone) basic() string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(s.auth))
 }
 
-// Who may call: anybody, who has a key, who knows a word.
-func TestWebActionsThatAskWhoCalls(t *testing.T) {
+// Who may call, from where, and by which name.
+func TestWebActionAccess(t *testing.T) {
 	s := startStandalone(t, t.TempDir())
+	s.putWeb()
+	t.Run("who", func(t *testing.T) { testWebCallers(t, s) })
+	t.Run("origins", func(t *testing.T) { testWebOrigins(t, s) })
+	t.Run("accept", func(t *testing.T) { testWebAccept(t, s) })
+	t.Run("bindings", func(t *testing.T) { testWebBindings(t, s) })
+}
+
+// Anybody, who has a key, who knows a word.
+func testWebCallers(t *testing.T, s *standalone) {
 	put := func(name, value string) {
 		s.put(name, action{kind: "python:3", code: webEcho, annotations: `[{"key":"web-export","value":true},{"key":"require-whisk-auth","value":` + value + `}]`})
 	}
@@ -25,7 +34,6 @@ func TestWebActionsThatAskWhoCalls(t *testing.T) {
 	put("number", "1234567890123456789")
 	put("none", "false")
 	put("odd", `{"a":1}`)
-	s.put("free", action{kind: "python:3", code: webEcho, annotations: isWeb})
 	s.put("options", action{kind: "python:3", annotations: `[{"key":"web-export","value":true},{"key":"require-whisk-auth","value":true},{"key":"web-custom-options","value":true}]`,
 		code: "def main(args):\n    return {'headers': {'Access-Control-Allow-Methods': 'OPTIONS, GET', 'Access-Control-Allow-Origin': 'https://shop.example'}, 'statusCode': 200}\n"})
 	bad := "Basic " + base64.StdEncoding.EncodeToString([]byte("a:b"))
@@ -34,10 +42,10 @@ func TestWebActionsThatAskWhoCalls(t *testing.T) {
 		status              int
 		user                any
 	}{
-		{"free", "", "", 200, nil},
-		{"free", "Authorization", s.basic(), 200, "guest"},
-		{"free", "Authorization", bad, 200, nil},
-		{"free", "Authorization", "Bearer of-its-own", 200, nil},
+		{"echo", "", "", 200, nil},
+		{"echo", "Authorization", s.basic(), 200, "guest"},
+		{"echo", "Authorization", bad, 200, nil},
+		{"echo", "Authorization", "Bearer of-its-own", 200, nil},
 		{"any-key", "", "", 401, nil},
 		{"any-key", "Authorization", bad, 401, nil},
 		{"any-key", "Authorization", s.basic(), 200, "guest"},
@@ -83,9 +91,7 @@ func TestWebActionsThatAskWhoCalls(t *testing.T) {
 	}
 }
 
-func TestWebActionsOfOtherOrigins(t *testing.T) {
-	s := startStandalone(t, t.TempDir())
-	s.putWeb()
+func testWebOrigins(t *testing.T, s *standalone) {
 	const all, usual = "OPTIONS, GET, DELETE, POST, PUT, HEAD, PATCH", "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent"
 	pre := s.web("OPTIONS", "/guest/default/echo", "", "Origin", "https://a.example", "Access-Control-Request-Method", "PUT", "Access-Control-Request-Headers", "x-custom-header")
 	if pre.status != 200 || pre.body != "" || pre.header.Get("Access-Control-Allow-Origin") != "*" || pre.header.Get("Access-Control-Allow-Methods") != all ||
@@ -107,9 +113,7 @@ func TestWebActionsOfOtherOrigins(t *testing.T) {
 }
 
 // Who does not accept what there is learns what there is.
-func TestWebActionsAndAccept(t *testing.T) {
-	s := startStandalone(t, t.TempDir())
-	s.putWeb()
+func testWebAccept(t *testing.T, s *standalone) {
 	for _, c := range []struct {
 		accept, answer string
 		status         int
@@ -137,8 +141,7 @@ func TestWebActionsAndAccept(t *testing.T) {
 
 // A binding's web actions are reached by the binding's name, with its parameters, also where
 // the packages are private; the run is its owner's.
-func TestWebActionsThroughBindings(t *testing.T) {
-	s := startStandalone(t, t.TempDir())
+func testWebBindings(t *testing.T, s *standalone) {
 	s.ask(200, "PUT", restNS+"packages/provider", `{"publish":false,"parameters":[{"key":"a","value":"provider"},{"key":"b","value":"provider"}]}`, nil)
 	s.put("provider/echo", action{kind: "python:3", code: webEcho, annotations: `[{"key":"web-export","value":true},{"key":"final","value":true}]`})
 	s.ask(200, "PUT", restNS+"packages/bound", `{"binding":{"namespace":"guest","name":"provider"},"parameters":[{"key":"a","value":"binding"}]}`, nil)

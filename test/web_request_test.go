@@ -120,6 +120,16 @@ func TestWebHeadersBodiesAndSizes(t *testing.T) {
 	for i := range big {
 		big[i] = byte(i * 7)
 	}
+	s.put("size", action{kind: "python:3", annotations: isWeb, code: `
+import base64, hashlib
+def main(args):
+    b = base64.b64decode(args["__ow_body"])
+    return {"body": {"size": len(b), "sum": sum(b)}}
+`})
+	sum := 0
+	for _, c := range big {
+		sum += int(c)
+	}
 	for _, length := range []int64{int64(len(big)), -1} {
 		req, err := http.NewRequest("POST", s.api+"/api/v1/web/guest/default/size", bytes.NewReader(big))
 		if err != nil {
@@ -127,22 +137,12 @@ func TestWebHeadersBodiesAndSizes(t *testing.T) {
 		}
 		req.ContentLength = length
 		req.Header.Set("Content-Type", "application/octet-stream")
-		s.put("size", action{kind: "python:3", annotations: isWeb, code: `
-import base64, hashlib
-def main(args):
-    b = base64.b64decode(args["__ow_body"])
-    return {"body": {"size": len(b), "sum": sum(b)}}
-`})
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
 		b, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
-		sum := 0
-		for _, c := range big {
-			sum += int(c)
-		}
 		if want := fmt.Sprintf(`{"size":%d,"sum":%d}`, len(big), sum); resp.StatusCode != 200 || !sameJSON(string(b), want) {
 			t.Errorf("length %d: %d %s, want %s", length, resp.StatusCode, b, want)
 		}

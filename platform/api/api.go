@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/whiskaway/whiskaway/platform/controller"
 	"github.com/whiskaway/whiskaway/platform/store"
@@ -27,12 +28,13 @@ type API struct {
 	controller *controller.Controller
 	log        *slog.Logger
 	build      string
+	webWait    time.Duration // for the end of a web action
 }
 
 // New returns the handler. build is the date of the build, "2026-…": clients look
 // whether it begins with "20".
 func New(c *controller.Controller, build string, log *slog.Logger) *API {
-	return &API{controller: c, log: log, build: build}
+	return &API{controller: c, log: log, build: build, webWait: maxWait}
 }
 
 // A request is one that is on its way through the API.

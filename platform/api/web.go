@@ -161,7 +161,7 @@ func allowOrigins(q *request, methods []string) {
 }
 
 func (a *API) invokeWeb(q *request, action *controller.WebAction, extension string, args []byte) error {
-	in := controller.Invocation{Args: args, Transaction: q.transaction, Wait: maxWait}
+	in := controller.Invocation{Args: args, Transaction: q.transaction, Wait: a.webWait}
 	reading := q.webReading(extension)
 	if reading != nil {
 		in.Reader = reading

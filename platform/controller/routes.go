@@ -24,6 +24,8 @@ type routeTables struct {
 	mu         sync.Mutex
 	known      map[string]rememberedRoutes
 	generation uint64
+
+	change sync.Mutex // held by who changes an API
 }
 
 type rememberedRoutes struct {
@@ -150,6 +152,22 @@ func apiFailure(format string, args ...any) error {
 	return Refuse(http.StatusBadGateway, format, args...)
 }
 
+// changeAPI runs do, which reads an API and writes it. One at a time does, so that routes that are
+// made at once are all there; where another controller was faster, it is tried again.
+func (c *Controller) changeAPI(do func() error) error {
+	c.routes.change.Lock()
+	defer c.routes.change.Unlock()
+	defer c.routes.forget()
+	for tries := 1; ; tries++ {
+		err := stored(do())
+		if tries == maxChanges || !errors.Is(err, errConcurrent) {
+			return err
+		}
+	}
+}
+
+const maxChanges = 10
+
 // AddRoute adds a route to an API of id's namespace, or replaces it; the API is made if it
 // is not there. origin is where the platform is reached, "https://host".
 func (c *Controller) AddRoute(ctx context.Context, id Identity, r NewRoute, origin string) (API, error) {
@@ -166,18 +184,23 @@ func (c *Controller) AddRoute(ctx context.Context, id Identity, r NewRoute, orig
 	if r.Namespace == "_" {
 		r.Namespace = id.Namespace
 	}
-	a, err := c.oneAPI(ctx, id.Namespace, r.BasePath)
-	if err != nil {
-		return API{}, err
-	}
-	if a == nil {
-		if err := checkBasePath(r.BasePath); err != nil {
-			return API{}, apiFailure("%v, or be the name of an API that exists", err)
+	var made API
+	err := c.changeAPI(func() error {
+		a, err := c.oneAPI(ctx, id.Namespace, r.BasePath)
+		if err != nil {
+			return err
 		}
-		a = &storedAPI{row: store.API{Namespace: id.Namespace, BasePath: r.BasePath}, doc: newAPIDoc(r.BasePath, r.Title)}
-	}
-	a.doc.add(r, origin)
-	return c.putAPI(ctx, id, a)
+		if a == nil {
+			if err := checkBasePath(r.BasePath); err != nil {
+				return apiFailure("%v, or be the name of an API that exists", err)
+			}
+			a = &storedAPI{row: store.API{Namespace: id.Namespace, BasePath: r.BasePath}, doc: newAPIDoc(r.BasePath, r.Title)}
+		}
+		a.doc.add(r, origin)
+		made, err = c.putAPI(ctx, id, a, func(o operation) bool { return o.path == r.Path && o.verb == r.Verb })
+		return err
+	})
+	return made, err
 }
 
 // PutAPI makes an API of id's namespace what a Swagger document says.
@@ -192,23 +215,31 @@ func (c *Controller) PutAPI(ctx context.Context, id Identity, swagger []byte) (A
 	if err := doc.check(); err != nil {
 		return API{}, apiFailure("%v", err)
 	}
-	a, err := c.oneAPI(ctx, id.Namespace, doc.basePath())
-	if err != nil {
-		return API{}, err
-	}
-	if a == nil {
-		a = &storedAPI{row: store.API{Namespace: id.Namespace, BasePath: doc.basePath()}}
-	}
-	a.doc = doc
-	return c.putAPI(ctx, id, a)
+	var made API
+	err = c.changeAPI(func() error {
+		a, err := c.oneAPI(ctx, id.Namespace, doc.basePath())
+		if err != nil {
+			return err
+		}
+		if a == nil {
+			a = &storedAPI{row: store.API{Namespace: id.Namespace, BasePath: doc.basePath()}}
+		}
+		a.doc = doc
+		made, err = c.putAPI(ctx, id, a, func(operation) bool { return true })
+		return err
+	})
+	return made, err
 }
 
-// putAPI writes an API whose every operation calls a web action.
-func (c *Controller) putAPI(ctx context.Context, id Identity, a *storedAPI) (API, error) {
+// putAPI writes an API. Its operations that are new must call web actions.
+func (c *Controller) putAPI(ctx context.Context, id Identity, a *storedAPI, isNew func(operation) bool) (API, error) {
 	if id.Namespace == reservedTenant {
 		return API{}, apiFailure("The namespace '%s' cannot have APIs: the platform's own lies there.", id.Namespace)
 	}
 	for _, o := range a.doc.operations() {
+		if !isNew(o) {
+			continue
+		}
 		to, err := a.doc.target(o, id.Namespace)
 		if err != nil {
 			return API{}, apiFailure("%v", err)
@@ -222,9 +253,8 @@ func (c *Controller) putAPI(ctx context.Context, id Identity, a *storedAPI) (API
 		return API{}, fmt.Errorf("encoding an API: %w", err)
 	}
 	a.row.Doc = doc
-	defer c.routes.forget()
 	if a.row, err = c.store.PutAPI(ctx, a.row); err != nil {
-		return API{}, stored(err)
+		return API{}, err
 	}
 	return a.shown(), nil
 }
@@ -248,6 +278,10 @@ func (c *Controller) checkTarget(ctx context.Context, action Name) error {
 // DeleteAPI removes an API of id's namespace, a path of it, or one verb of a path; what is
 // left without a path goes, too. api is a base path or a title.
 func (c *Controller) DeleteAPI(ctx context.Context, id Identity, f APIFilter) error {
+	return c.changeAPI(func() error { return c.deleteAPI(ctx, id, f) })
+}
+
+func (c *Controller) deleteAPI(ctx context.Context, id Identity, f APIFilter) error {
 	a, err := c.oneAPI(ctx, id.Namespace, f.API)
 	if err != nil {
 		return err
@@ -260,13 +294,12 @@ func (c *Controller) DeleteAPI(ctx context.Context, id Identity, f APIFilter) er
 			return apiFailure("%v", err)
 		}
 	}
-	defer c.routes.forget()
 	if f.Path == "" || len(a.doc.operations()) == 0 {
-		return stored(c.store.DeleteAPI(ctx, a.row))
+		return c.store.DeleteAPI(ctx, a.row)
 	}
 	if a.row.Doc, err = a.doc.encode(); err != nil {
 		return fmt.Errorf("encoding an API: %w", err)
 	}
 	_, err = c.store.PutAPI(ctx, a.row)
-	return stored(err)
+	return err
 }

@@ -1,7 +1,7 @@
 // Package store keeps what the platform must remember: the subjects and the
 // hashes of their keys, the entities (actions, triggers, rules, packages), the
-// actions' code, the activation records, and the journal of activations that were
-// accepted and have no record yet.
+// actions' code, the API routes, the alarms, the activation records, and the journal of
+// activations that were accepted and have no record yet.
 //
 // Store is the interface, Database its implementation in SQL: in one file with
 // SQLite, or on a PostgreSQL server. An entity's document is bytes to a store:
