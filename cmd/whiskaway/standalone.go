@@ -130,6 +130,7 @@ func (s *standalone) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer s.sweepGroups() // what runtimes left that had to be killed
 	defer closeInTime(s.log, "the platform", plat.Close)
 	return s.serve(ctx, out, host, bal, handler, plat)
 }
@@ -143,9 +144,7 @@ func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platfo
 	if err := emptyDir(temp); err != nil {
 		return nil, err
 	}
-	if err := cgroup.Sweep(containerGroups(s.dir)); err != nil {
-		s.log.Warn("control groups that an earlier platform left could not be removed", "error", err)
-	}
+	s.sweepGroups()
 	walls, err := s.machine.localWalls(s.dir)
 	if err != nil {
 		return nil, err
@@ -161,6 +160,13 @@ func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platfo
 		return nil, err
 	}
 	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Limits: s.limits, Log: s.log})
+}
+
+// sweepGroups removes the control groups of runtimes that have ended without doing so.
+func (s *standalone) sweepGroups() {
+	if err := cgroup.Sweep(containerGroups(s.dir)); err != nil {
+		s.log.Warn("control groups of runtimes could not be removed", "error", err)
+	}
 }
 
 func (s *standalone) serve(ctx context.Context, out io.Writer, host *server.Server, bal *balancer.Balancer, h *wire.Handler, plat *platform.Platform) error {
