@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -178,6 +179,35 @@ func TestUserCommandSaysWhatIsWrong(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(nowhere.dir); len(left) != 0 {
 		t.Errorf("it made %v there", left)
+	}
+}
+
+// Keys and passwords on a command line are not shown to other users of the machine.
+func TestUserCommandHidesWhatIsSecret(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux lets a program write over its command line")
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	// It waits for its standard input.
+	cmd := exec.Command(binary, "user", "create", "ann", "--auth", "-", "--store=postgres://me:hushhush@127.0.0.1:1/db")
+	cmd.Env, cmd.Stdin = cleanEnv(t), r
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	var shown []byte
+	eventually(t, "the command line is overwritten", func() bool {
+		shown, err = os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid))
+		return err == nil && strings.Contains(string(shown), "create") && !strings.Contains(string(shown), "hushhush")
+	})
+	if !strings.Contains(string(shown), "--store=xxxx") {
+		t.Errorf("the command line: %q", shown)
 	}
 }
 
