@@ -60,6 +60,9 @@ func TestAlwaysTrue9LocalActionsSeeNothingOfThePlatform(t *testing.T) {
 			dir := filepath.Join(publicDir(t, m.user), "data")
 			s := startStandaloneBehind(t, m.before, dir)
 			const word = "the-word-of-another-function"
+			if strings.Contains(s.log(), "can read the platform's keys") {
+				t.Errorf("warned of what is not so: %s", s.log())
+			}
 			s.put("other", action{kind: "python:3", code: "import os\nword = '" + word + "'\nopen(os.environ['TMPDIR'] + '/word', 'w').write(word)\ndef main(a): return {'word': word}"})
 			s.put("prowler", action{kind: "python:3", code: prowler})
 			s.result("other", "{}") // it is warm now, and its files are there
@@ -106,6 +109,9 @@ func TestAlwaysTrue9LocalActionsSeeNothingOfThePlatform(t *testing.T) {
 // What is not hidden is found: the test above is good.
 func TestTheProwlerIsGood(t *testing.T) {
 	s := startStandalone(t, t.TempDir(), "--sandbox", "off")
+	if !strings.Contains(s.log(), "actions that run on this machine can read the platform's keys and data") {
+		t.Errorf("nobody was warned: %s", s.log())
+	}
 	s.put("prowler", action{kind: "python:3", code: prowler})
 	args, _ := json.Marshal(map[string]any{"paths": []string{filepath.Join(s.dir, "wskprops")}, "walk": []string{filepath.Join(s.dir, "containers")}, "word": reversed("__file__")})
 	got := s.result("prowler", string(args))

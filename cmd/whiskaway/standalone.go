@@ -118,6 +118,9 @@ func (s *standalone) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	m.tellWalls(host)
+	if !m.walls.Hides() {
+		s.log.Warn("actions that run on this machine can read the platform's keys and data: let only people that you trust create actions", "sandbox", s.machine.sandbox)
+	}
 	defer closeInTime(s.log, "the server", host.Close)
 	bal, err := balancer.Open(balancer.Config{Dir: filepath.Join(s.dir, "balancer"), Log: s.log})
 	if err != nil {
