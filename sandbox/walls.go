@@ -53,6 +53,9 @@ func (w Walls) OwnUser() bool { return w.fence != nil && w.fence.Users }
 // gone with it.
 func (w Walls) PrivateTemp() bool { return w.fence != nil && w.fence.View }
 
+// Hides reports whether a command sees nothing of Options.Hidden.
+func (w Walls) Hides() bool { return w.fence != nil && (w.fence.View || w.fence.Landlock > 0) }
+
 // Words lists what is really enforced, for a status.
 func (w Walls) Words() []string {
 	words := w.mode().words()

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -181,8 +182,37 @@ func TestUserCommandSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// Keys and passwords on a command line are not shown to other users of the machine.
+func TestUserCommandHidesWhatIsSecret(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux lets a program write over its command line")
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	// It waits for its standard input.
+	cmd := exec.Command(binary, "user", "create", "ann", "--auth", "-", "--store=postgres://me:hushhush@127.0.0.1:1/db")
+	cmd.Env, cmd.Stdin = cleanEnv(t), r
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	var shown []byte
+	eventually(t, "the command line is overwritten", func() bool {
+		shown, err = os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid))
+		return err == nil && strings.Contains(string(shown), "create") && !strings.Contains(string(shown), "hushhush")
+	})
+	if !strings.Contains(string(shown), "--store=xxxx") {
+		t.Errorf("the command line: %q", shown)
+	}
+}
+
 func TestLimitsOfNamespacesByCommand(t *testing.T) {
-	s := startStandalone(t, t.TempDir(), "--max-timeout", "24h", "--max-memory", "2g", "--max-logs", "20m", "--fires-per-minute", "7",
+	s := startStandalone(t, t.TempDir(), "--max-timeout", "24h", "--max-memory", "2g", "--max-logs", "8m", "--fires-per-minute", "7",
 		"--max-payload", "3m", "--max-result", "2m", "--max-code", "1m", "--max-concurrency", "5")
 	ann := s.as(s.userOK("create", "ann"))
 	limits := func(who *standalone) (l map[string]any) {
@@ -190,7 +220,7 @@ func TestLimitsOfNamespacesByCommand(t *testing.T) {
 		who.ask(200, "GET", restNS+"limits", "", &l)
 		return l
 	}
-	if got := limits(ann); got["maxActionTimeout"] != 86_400_000.0 || got["maxActionMemory"] != 2048.0 || got["maxActionLogs"] != 20.0 || got["firesPerMinute"] != 7.0 ||
+	if got := limits(ann); got["maxActionTimeout"] != 86_400_000.0 || got["maxActionMemory"] != 2048.0 || got["maxActionLogs"] != 8.0 || got["firesPerMinute"] != 7.0 ||
 		got["maxActionConcurrency"] != 5.0 || got["maxParameterSize"] != "3145728 B" || got["truncationSize"] != "2097152 B" {
 		t.Errorf("everybody's limits: %v", got)
 	}
@@ -207,7 +237,7 @@ func TestLimitsOfNamespacesByCommand(t *testing.T) {
 		`{"memory":257}`:      "memory 257 MB exceeds allowed threshold of 256 MB",
 		`{"timeout":7200001}`: "timeout 7200001 milliseconds exceeds allowed threshold of 7200000 milliseconds",
 		`{"concurrency":6}`:   "concurrency 6 exceeds allowed threshold of 5",
-		`{"logs":21}`:         "log size 21 MB exceeds allowed threshold of 20 MB",
+		`{"logs":9}`:          "log size 9 MB exceeds allowed threshold of 8 MB",
 	} {
 		if ann.ask(400, "PUT", restNS+"actions/a", `{"exec":{"kind":"python:3","code":"x"},"limits":`+limit+`}`, &failure); !strings.HasSuffix(failure.Error, want) {
 			t.Errorf("%s: %s", limit, failure.Error)
@@ -233,8 +263,9 @@ func TestLimitFlagsSayWhatIsWrong(t *testing.T) {
 		{"--max-timeout", "25h", `--max-timeout: "25h0m0s" is not a time from 1ms to 24h0m0s`},
 		{"--max-timeout", "50ms", "--max-timeout: it must be from 100 to 86400000 milliseconds"},
 		{"--max-memory", "64m", "--max-memory: it must be from 128 to 1048576 MB"},
+		{"--max-logs", "11m", "--max-logs: it must be from 0 to 10 MB"},
 		{"--max-concurrency", "0", "--max-concurrency: it must be from 1 to 500 runs"},
-		{"--max-payload", "1", "--max-payload: it must be from 1k to 64m"},
+		{"--max-payload", "1", "--max-payload: it must be from 1k to 40m"},
 		{"--invocations-per-minute", "many", `--invocations-per-minute: "many" is neither a number nor "unlimited"`},
 	} {
 		p := start(t, nil, nil, "standalone", "--data", t.TempDir(), c.flag, c.value)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/whiskaway/whiskaway/function"
 	"github.com/whiskaway/whiskaway/openserverless"
@@ -80,8 +81,14 @@ func (h *hosts) abandon() {
 			h.log.Error("removing control groups", "error", err)
 		}
 	}
-	h.temp.remove()
+	// The server, which does not know that all is over, removes things there too, and may just make one.
+	for end := time.Now().Add(abandonTime); h.temp.remove() != nil && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
 }
+
+// abandonTime bounds how long a runtime that nobody wants any more takes for cleaning up.
+const abandonTime = 2 * time.Second
 
 // env is what every function here finds in its environment.
 func (h *hosts) env() []string {

@@ -13,11 +13,12 @@ import (
 // maxTimeLimit is the longest time limit that an operator may allow.
 const maxTimeLimit = 24 * time.Hour
 
-// What an operator may allow at most. Code is kept whole in memory while an action is made or started.
+// What an operator may allow at most: what our own runtimes and servers take.
 const (
-	mostCode        = 512 << 20
-	mostPayload     = 64 << 20
+	mostCode        = 64 << 20 // 48 MB, in base64
+	mostPayload     = 40 << 20
 	mostConcurrency = 500
+	mostLogs        = 10 // MB
 )
 
 // platformLimits say what actions and namespaces may have of the platform.
@@ -31,11 +32,11 @@ type platformLimits struct {
 func (l *platformLimits) add(f *pflag.FlagSet) {
 	f.StringVar(&l.memory, "max-memory", "512m", "the memory that an action may ask for")
 	f.DurationVar(&l.timeout, "max-timeout", 5*time.Minute, "the time limit that an action may ask for, up to 24h")
-	f.StringVar(&l.logs, "max-logs", "10m", "the logs of a run that an action may ask for")
+	f.StringVar(&l.logs, "max-logs", "10m", "the logs of a run that an action may ask for, up to 10m")
 	f.IntVar(&l.concurrency, "max-concurrency", 1, "the runs at a time in one container that an action may ask for")
-	f.StringVar(&l.code, "max-code", "48m", "the size of an action's code, as it is sent")
-	f.StringVar(&l.payload, "max-payload", "1m", "the size of an invocation's and of an entity's parameters")
-	f.StringVar(&l.result, "max-result", "1m", "the size of a result")
+	f.StringVar(&l.code, "max-code", "48m", "the size of an action's code, as it is sent, up to 64m")
+	f.StringVar(&l.payload, "max-payload", "1m", "the size of an invocation's and of an entity's parameters, up to 40m")
+	f.StringVar(&l.result, "max-result", "1m", "the size of a result, up to 40m")
 	f.StringVar(&l.perMinute, "invocations-per-minute", unlimitedWord, "how often each namespace may invoke in a minute, unless it has a limit of its own")
 	f.StringVar(&l.concurrent, "concurrent-invocations", unlimitedWord, "how many invocations of each namespace may be under way, unless it has a limit of its own")
 	f.StringVar(&l.fires, "fires-per-minute", unlimitedWord, "how often each namespace may fire triggers in a minute, unless it has a limit of its own")
@@ -86,7 +87,7 @@ func (l *platformLimits) ranges(c *controller.Limits) error {
 		r           *controller.Range
 	}{
 		{flag: "max-memory", value: memory, most: 1 << 20, unit: "MB", r: &c.Memory},
-		{flag: "max-logs", value: logs, most: 1 << 10, unit: "MB", r: &c.Logs},
+		{flag: "max-logs", value: logs, most: mostLogs, unit: "MB", r: &c.Logs},
 		{flag: "max-timeout", value: timeout, most: int(maxTimeLimit.Milliseconds()), unit: "milliseconds", r: &c.Timeout},
 		{flag: "max-concurrency", value: l.concurrency, most: mostConcurrency, unit: "runs", r: &c.Concurrency},
 	} {

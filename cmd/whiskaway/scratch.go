@@ -29,10 +29,11 @@ func (s *scratch) dir() (string, error) {
 }
 
 // remove removes the directory and all that is in it, if it was made.
-func (s *scratch) remove() {
+func (s *scratch) remove() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.path != "" {
-		os.RemoveAll(s.path)
+	if s.path == "" {
+		return nil
 	}
+	return os.RemoveAll(s.path)
 }

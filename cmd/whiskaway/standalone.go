@@ -175,6 +175,9 @@ func (s *standalone) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	m.tellWalls(host)
+	if !m.walls.Hides() && s.containers == nil {
+		s.log.Warn("actions that run on this machine can read the platform's keys and data: let only people that you trust create actions", "sandbox", s.machine.sandbox)
+	}
 	defer closeUnless(hurry, s.log, "the server", host.Close)
 	bal, err := balancer.Open(balancer.Config{Dir: filepath.Join(s.dir, "balancer"), Log: s.log})
 	if err != nil {
@@ -191,6 +194,7 @@ func (s *standalone) run(ctx context.Context, out io.Writer) error {
 	if d, ok := config.Driver.(*docker.Driver); ok {
 		defer closeInTime(s.log, "the containers", d.Close)
 	}
+	defer s.sweepGroups() // what runtimes left that had to be killed
 	plat, err := platform.Open(ctx, config)
 	forgetStore()
 	if err != nil {
@@ -223,9 +227,7 @@ func (s *standalone) processDriver(kinds *kind.Set) (invoker.Driver, error) {
 	if err := emptyDir(temp); err != nil {
 		return nil, err
 	}
-	if err := cgroup.Sweep(containerGroups(s.dir)); err != nil {
-		s.log.Warn("control groups that an earlier platform left could not be removed", "error", err)
-	}
+	s.sweepGroups()
 	walls, err := s.machine.localWalls(s.dir)
 	if err != nil {
 		return nil, err
@@ -237,6 +239,13 @@ func (s *standalone) processDriver(kinds *kind.Set) (invoker.Driver, error) {
 		"TMPDIR="+temp,
 	)
 	return invoker.NewProcess(invoker.ProcessConfig{Command: command, Env: env, APIHost: apiURL(s.api, hostname()), Freeze: sandbox.Freeze, Log: s.log})
+}
+
+// sweepGroups removes the control groups of runtimes that have ended without doing so.
+func (s *standalone) sweepGroups() {
+	if err := cgroup.Sweep(containerGroups(s.dir)); err != nil {
+		s.log.Warn("control groups of runtimes could not be removed", "error", err)
+	}
 }
 
 // serve serves until ctx ends and the platform has ended after that: whoever waits for an

@@ -18,13 +18,15 @@ type Allowance struct {
 // Allowance returns what a namespace may have: what everybody has, but for limits of its own. Those never reach
 // beyond what the platform allows.
 func (c *Controller) Allowance(ctx context.Context, namespace string) (Allowance, error) {
-	own, err := c.access.limitsOf(ctx, namespace)
-	if err != nil {
-		return Allowance{}, err
-	}
-	a := c.cfg.Limits.with(own)
-	a.Kinds = c.resolveKinds(a.Kinds)
-	return a, nil
+	return remembered(ctx, &c.access, &c.access.limits, namespace, func(ctx context.Context, namespace string) (Allowance, error) {
+		own, err := c.store.NamespaceLimits(ctx, namespace)
+		if err != nil {
+			return Allowance{}, err
+		}
+		a := c.cfg.Limits.with(own)
+		a.Kinds = c.resolveKinds(a.Kinds)
+		return a, nil
+	})
 }
 
 // resolveKinds returns what kinds stand for, such as python:3 for python. One that is not known stays, and allows nothing.

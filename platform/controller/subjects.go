@@ -24,8 +24,8 @@ type access struct {
 	mu       sync.RWMutex
 	checked  time.Time
 	version  int64
-	subjects map[string]store.Subject // by uuid
-	limits   map[string]store.NamespaceLimits
+	subjects map[string]store.Subject   // by uuid
+	limits   map[string]Allowance       // by namespace
 	owners   map[string][]store.Subject // by namespace; empty for one that is nobody's
 }
 
@@ -56,10 +56,6 @@ func (a *access) fresh(ctx context.Context) error {
 
 func (a *access) subject(ctx context.Context, uuid string) (store.Subject, error) {
 	return remembered(ctx, a, &a.subjects, uuid, a.store.Subject)
-}
-
-func (a *access) limitsOf(ctx context.Context, namespace string) (store.NamespaceLimits, error) {
-	return remembered(ctx, a, &a.limits, namespace, a.store.NamespaceLimits)
 }
 
 func (a *access) ownersOf(ctx context.Context, namespace string) ([]store.Subject, error) {

@@ -73,11 +73,16 @@ func (f *flights) roomLocked(namespace string, allowed int, now time.Time) (coun
 	return len(of.until), allowed == Unlimited || len(of.until) < allowed
 }
 
-// begin adds an activation unless there are allowed already. It returns how many there were.
+// begin adds an activation unless there are allowed already. It returns how many there were. One that is there
+// already is let through.
 func (f *flights) begin(id, namespace string, allowed int, now, until time.Time) (count int, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if count, ok = f.roomLocked(namespace, allowed, now); !ok {
+	count, ok = f.roomLocked(namespace, allowed, now)
+	if _, known := f.namespaces[id]; known {
+		return count, true
+	}
+	if !ok {
 		return count, false
 	}
 	if f.of == nil {

@@ -86,6 +86,12 @@ func TestFlightsHoldUnderLoad(t *testing.T) {
 		f.end(id)
 		f.end(id) // nothing is counted twice
 	}
+	for range 2 { // one that is there already takes no second place
+		if _, ok := f.begin("twice", "a", 1, now, now.Add(time.Hour)); !ok {
+			t.Error("it was refused for itself")
+		}
+	}
+	f.end("twice")
 	if _, ok := f.room("a", 1, now); !ok || len(f.of) != 0 || len(f.namespaces) != 0 {
 		t.Errorf("something is left: %v", f.of)
 	}
