@@ -291,3 +291,30 @@ func TestPoolFlagsSayWhatIsWrong(t *testing.T) {
 		}
 	}
 }
+
+// An action has the memory that its limit says, and no more, also in a prewarmed container.
+func TestMemoryLimitHoldsOnThePlatform(t *testing.T) {
+	s := startStandalone(t, t.TempDir(), "--prewarm", "python:3=1:128")
+	body, _ := json.Marshal(map[string]any{
+		"exec": map[string]any{"kind": "python:3", "code": `def main(args):
+    x = bytearray(args["mb"] << 20)
+    for i in range(0, len(x), 4096):
+        x[i] = 1
+    return {"mb": len(x) >> 20}
+`},
+		"limits": map[string]any{"memory": 128},
+	})
+	if status, answer := s.call("PUT", "/namespaces/_/actions/hungry", string(body)); status != 200 {
+		t.Fatalf("%d %s", status, answer)
+	}
+	eventually(t, "the prewarmed container", func() bool { return s.count(prewarmOnes) == 1 })
+	for _, mb := range []int{50, 400, 50} {
+		a := s.invoke("hungry", fmt.Sprintf(`{"mb":%d}`, mb))
+		switch text := string(a.Response.Result); {
+		case mb < 128 && !a.Response.Success:
+			t.Errorf("%d MB: %s", mb, text)
+		case mb > 128 && (a.StatusCode != 2 || !strings.Contains(text, "out of memory")):
+			t.Errorf("%d MB: %d %s", mb, a.StatusCode, text)
+		}
+	}
+}

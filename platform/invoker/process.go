@@ -75,11 +75,15 @@ func (d *Process) environment(spec Spec) []string {
 		}
 	}
 	env = append(env, d.cfg.Env...)
+	if spec.Action == "" { // it has time
+		env = append(env, "WHISKAWAY_PREPARE=1")
+	}
 	for name, value := range spec.Env {
 		env = append(env, name+"="+value)
 	}
 	return append(env,
 		"WHISKAWAY_KIND="+spec.Kind,
+		fmt.Sprintf("WHISKAWAY_MEMORY=%dm", spec.Memory),
 		"__OW_API_HOST="+d.cfg.APIHost,
 		fmt.Sprintf("WHISKAWAY_LIFELINE_FD=%d", lifelineFD),
 		fmt.Sprintf("WHISKAWAY_READY_FD=%d", readyFD))
