@@ -75,6 +75,11 @@ func (d *Process) environment(spec Spec) []string {
 		}
 	}
 	env = append(env, d.cfg.Env...)
+	if spec.Env[allowConcurrent] == "" {
+		// Where runs overlap, a runtime has several processes, and makes room for as many as it expects to
+		// need: that can be more than they use.
+		env = append(env, fmt.Sprintf("WHISKAWAY_MEMORY=%dm", spec.Memory))
+	}
 	if spec.Action == "" { // it has time
 		env = append(env, "WHISKAWAY_PREPARE=1")
 	}
@@ -83,7 +88,6 @@ func (d *Process) environment(spec Spec) []string {
 	}
 	return append(env,
 		"WHISKAWAY_KIND="+spec.Kind,
-		fmt.Sprintf("WHISKAWAY_MEMORY=%dm", spec.Memory),
 		"__OW_API_HOST="+d.cfg.APIHost,
 		fmt.Sprintf("WHISKAWAY_LIFELINE_FD=%d", lifelineFD),
 		fmt.Sprintf("WHISKAWAY_READY_FD=%d", readyFD))
