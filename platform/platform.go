@@ -67,7 +67,7 @@ func (p *Platform) start(ctx context.Context) (err error) {
 		return err
 	}
 	cfg, log := p.cfg, p.cfg.Log
-	p.controller, err = controller.New(controller.Config{Name: controllerName, Limits: cfg.Limits, Kinds: cfg.Kinds},
+	p.controller, err = controller.New(controller.Config{Name: controllerName, Limits: cfg.Limits, Kinds: cfg.Kinds, Changed: p.changed},
 		p.store, p.runs, p.completed, log)
 	if err != nil {
 		return fmt.Errorf("starting the controller: %w", err)
@@ -80,6 +80,9 @@ func (p *Platform) start(ctx context.Context) (err error) {
 	p.handler = api.New(p.controller, cfg.Build, log)
 	return nil
 }
+
+// changed lets the containers of an action's older revisions go.
+func (p *Platform) changed(action string, revision int64) { p.invoker.Retire(action, revision) }
 
 // Handler returns the API, from the root on.
 func (p *Platform) Handler() http.Handler { return p.handler }
