@@ -142,6 +142,29 @@ func TestPrewarmOfAnUnknownKindIsRefused(t *testing.T) {
 	}
 }
 
+func TestContainersOfOldRevisionsGoAtOnce(t *testing.T) {
+	h := open(t, t.TempDir(), nil)
+	for what, end := range map[string]func(){
+		"an update":  func() { h.action("a", "y", "") },
+		"a deletion": func() { h.want(200, "DELETE", ns+"actions/a", "") },
+	} {
+		h.action("a", "x", "")
+		idle := pidOf(h.invoke(200, "a", ""))
+		end()
+		eventually(t, "the end after "+what, func() bool { return !alive(idle) })
+		gate, count := gateFile(t), filepath.Join(t.TempDir(), "count")
+		h.action("a", "count="+count+" until="+gate, "")
+		var busy string
+		var all sync.WaitGroup
+		all.Go(func() { busy = pidOf(h.invoke(200, "a", "")) })
+		eventually(t, "the run", func() bool { return linesIn(count) == 1 })
+		end()
+		os.Remove(gate)
+		all.Wait() // it was not ended
+		eventually(t, "the end of a busy one after "+what, func() bool { return !alive(busy) })
+	}
+}
+
 // A failingDriver cannot start anything.
 type failingDriver struct{ starts *atomic.Int64 }
 

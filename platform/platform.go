@@ -89,7 +89,8 @@ func (p *Platform) start(ctx context.Context) (err error) {
 		return err
 	}
 	p.controller, err = controller.New(controller.Config{
-		Name: controllerName, Limits: cfg.Limits, Kinds: cfg.Kinds, Blackbox: cfg.Blackbox, Codec: p.codec, RunKeySecret: runKeys,
+		Name: controllerName, Limits: cfg.Limits, Kinds: cfg.Kinds, Blackbox: cfg.Blackbox,
+		Changed: p.changed, Codec: p.codec, RunKeySecret: runKeys,
 	},
 		p.store, p.runs, p.completed, log)
 	if err != nil {
@@ -125,6 +126,9 @@ func (p *Platform) startAlarms(ctx context.Context) (err error) {
 	}
 	return nil
 }
+
+// changed lets the containers of an action's older revisions go.
+func (p *Platform) changed(action string, revision int64) { p.invoker.Retire(action, revision) }
 
 // Handler returns the API, from the root on.
 func (p *Platform) Handler() http.Handler { return p.handler }

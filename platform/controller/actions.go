@@ -58,6 +58,7 @@ func (c *Controller) PutAction(ctx context.Context, id Identity, name Name, put 
 	if err := putEntity(ctx, c, e, code); err != nil {
 		return nil, err
 	}
+	c.changed(name, e.row.Revision)
 	a := e.Doc
 	return &a, c.addCode(ctx, &a, e.row.CodeID)
 }
@@ -215,7 +216,18 @@ func (c *Controller) DeleteAction(ctx context.Context, name Name) (*Action, erro
 	if err != nil {
 		return nil, err
 	}
-	return &e.Doc, remove(ctx, c, e)
+	if err := remove(ctx, c, e); err != nil {
+		return &e.Doc, err
+	}
+	c.changed(name, e.row.Revision+1)
+	return &e.Doc, nil
+}
+
+// changed tells that older revisions than this one run no more.
+func (c *Controller) changed(name Name, revision int64) {
+	if c.cfg.Changed != nil {
+		c.cfg.Changed("/"+fullName(name), revision)
+	}
 }
 
 // An ActionSummary is an action in a list.

@@ -75,6 +75,14 @@ func (d *Process) environment(spec Spec) []string {
 		}
 	}
 	env = append(env, d.cfg.Env...)
+	if spec.Env[allowConcurrent] == "" {
+		// Where runs overlap, a runtime has several processes, and makes room for as many as it expects to
+		// need: that can be more than they use.
+		env = append(env, fmt.Sprintf("WHISKAWAY_MEMORY=%dm", spec.Memory))
+	}
+	if spec.Action == "" { // it has time
+		env = append(env, "WHISKAWAY_PREPARE=1")
+	}
 	for name, value := range spec.Env {
 		env = append(env, name+"="+value)
 	}
