@@ -16,6 +16,7 @@ import (
 
 	"github.com/whiskaway/whiskaway/function"
 	"github.com/whiskaway/whiskaway/platform/controller"
+	"github.com/whiskaway/whiskaway/platform/invoker"
 	"github.com/whiskaway/whiskaway/platform/invoker/docker"
 )
 
@@ -139,6 +140,16 @@ func (c *containers) driver(ctx context.Context, dir string) (*docker.Driver, er
 		Platform: id, Images: images, Pull: docker.Pull(f.pull), Network: f.network, Publish: f.publish, CPUs: f.cpus, Pids: f.pids,
 		APIHost: c.apiHost, Balancer: c.balancer, Token: clientToken(dir), Log: c.log,
 	})
+}
+
+// prewarm is what the kinds' stemCells ask for.
+func (c *containers) prewarm() (list []invoker.Prewarm) {
+	for _, k := range c.kinds {
+		for _, cell := range k.StemCells {
+			list = append(list, invoker.Prewarm{Kind: k.Name, Count: cell.Count, Memory: cell.Memory})
+		}
+	}
+	return list
 }
 
 // clientToken returns what reads the balancer's token for runtimes: it may be replaced while we run.

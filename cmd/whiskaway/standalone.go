@@ -157,6 +157,7 @@ func (s *standalone) platformConfig(ctx context.Context, kinds *kind.Set) (platf
 	if s.containers != nil {
 		driver, err := s.containers.driver(ctx, s.dir)
 		config.Driver, config.Kinds, config.Blackbox = driver, s.containers.kinds, true
+		config.Invoker.Prewarm = s.containers.prewarm()
 		return config, err
 	}
 	driver, err := s.processDriver(kinds)

@@ -201,9 +201,10 @@ func TestPlatformOtherWaysToReachContainers(t *testing.T) {
 func TestPlatformWithRuntimesManifest(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "runtimes.json")
 	err := os.WriteFile(file, []byte(`{"runtimes": {
-		"python": [{"kind": "python:3.11", "default": true, "image": {"prefix": "", "name": "whiskaway-python", "tag": "test"}, "attached": {"attachmentName": "codefile", "attachmentType": "text/plain"}},
+		"python": [{"kind": "python:3.11", "default": true, "image": {"prefix": "", "name": "whiskaway-python", "tag": "test"}, "attached": {"attachmentName": "codefile", "attachmentType": "text/plain"},
+			"stemCells": [{"count": 2, "memory": "128 MB"}]},
 			{"kind": "python:2", "deprecated": true, "image": {"prefix": "old", "name": "python2action"}}],
-		"java": [{"kind": "java:8", "requireMain": true, "image": {"registry": "registry.example.com", "prefix": "openwhisk", "name": "java8action", "tag": "1.0"}, "stemCells": [{"count": 1, "memory": "256 MB"}]}]}}`), 0o600)
+		"java": [{"kind": "java:8", "requireMain": true, "image": {"registry": "registry.example.com", "prefix": "openwhisk", "name": "java8action", "tag": "1.0"}}]}}`), 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,6 +213,7 @@ func TestPlatformWithRuntimesManifest(t *testing.T) {
 	ownImages = nil
 	defer func() { ownImages = saved }()
 	p := startPlatform(t, t.TempDir(), "--runtimes", file)
+	eventually(t, "two containers were started in advance", func() bool { return len(p.ours("{{.ID}}", "label=whiskaway.kind=python:3.11", "status=running")) == 2 })
 	p.put("py", exe{Kind: "python:default", Code: "def main(a): return {'n': 1}"}, "")
 	if got := p.result("py", `{}`); got != `{"n":1}` {
 		t.Errorf("python:3.11: %s", got)
