@@ -175,7 +175,7 @@ func TestPlatformOutOfMemory(t *testing.T) {
 func TestPlatformOtherWaysToReachContainers(t *testing.T) {
 	needImages(t)
 	docker(t, "network", "create", "functions")
-	defer exec.Command("docker", "network", "rm", "functions").Run()
+	defer removeNetwork("functions")
 	for name, flags := range map[string][]string{
 		"network": {"--docker-network", "functions"},
 		"publish": {"--docker-publish"},
