@@ -7,6 +7,29 @@ type Status struct {
 	Functions []FunctionStatus `json:"functions"` // one entry for each function and server
 	// Waiting has an entry for each function for which something waits at the balancer; only a balancer has any.
 	Waiting []WaitingStatus `json:"waiting,omitempty"`
+	// Platform is what the platform has in the same process; nil: there is none.
+	Platform *PlatformStatus `json:"platform,omitempty"`
+}
+
+// A PlatformStatus describes the containers of a platform, and what waits for them.
+type PlatformStatus struct {
+	Memory  Memory            `json:"memory"`  // the containers' limits together
+	Running int               `json:"running"` // runs in containers
+	Waiting int               `json:"waiting"` // runs that wait for one
+	Kinds   []ContainerStatus `json:"kinds"`   // sorted by name
+}
+
+// A ContainerStatus counts the containers of one kind, or of one image.
+type ContainerStatus struct {
+	Kind     string `json:"kind"`
+	Starting int    `json:"starting"` // up to the end of their /init
+	Busy     int    `json:"busy"`
+	Warm     int    `json:"warm"`   // without a run
+	Paused   int    `json:"paused"` // without a run for longer
+	// Prewarm have been started in advance and belong to no action yet, and Wanted is how many there should be.
+	Prewarm int `json:"prewarm"`
+	Wanted  int `json:"wanted"`
+	Leaving int `json:"leaving"`
 }
 
 // A ServerStatus describes one server.

@@ -54,22 +54,23 @@ func fileOf(variable string) *os.File {
 	return os.NewFile(uintptr(fd), variable)
 }
 
-// A fake is a runtime's state.
+// A fake is a runtime's state. Its runs may overlap.
 type fake struct {
-	mu    sync.Mutex
+	mu    sync.Mutex // guards runs
 	init  json.RawMessage // the body's value
 	words []string        // of the action's code
 	runs  int
 }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	body, _ := io.ReadAll(r.Body)
 	if r.URL.Path == "/init" {
 		f.serveInit(w, body)
 		return
 	}
+	f.mu.Lock()
+	f.runs++
+	f.mu.Unlock()
 	f.serveRun(w, body)
 }
 
@@ -108,7 +109,6 @@ func (f *fake) word(name string) (arg string, ok bool) {
 }
 
 func (f *fake) serveRun(w http.ResponseWriter, body []byte) {
-	f.runs++
 	if file, ok := f.word("refuse-once"); ok && os.Remove(file) == nil {
 		answerWith(w, http.StatusServiceUnavailable, `{"error":"not me"}`)
 		return
@@ -187,8 +187,10 @@ func (f *fake) answer(w http.ResponseWriter, body []byte) {
 		answerWith(w, http.StatusOK, string(valueOf(body)))
 		return
 	}
-	answerWith(w, http.StatusOK, fmt.Sprintf(`{"run":%s,"init":%s,"pid":%d,"runs":%d,"kind":%q,"apihost":%q}`,
-		bytes.TrimSpace(body), f.init, os.Getpid(), f.runs, os.Getenv("WHISKAWAY_KIND"), os.Getenv("__OW_API_HOST")))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	answerWith(w, http.StatusOK, fmt.Sprintf(`{"run":%s,"init":%s,"pid":%d,"runs":%d,"kind":%q,"apihost":%q,"concurrent":%q}`,
+		bytes.TrimSpace(body), f.init, os.Getpid(), f.runs, os.Getenv("WHISKAWAY_KIND"), os.Getenv("__OW_API_HOST"), os.Getenv("__OW_ALLOW_CONCURRENT")))
 }
 
 func valueOf(body []byte) json.RawMessage {

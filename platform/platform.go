@@ -60,11 +60,15 @@ func Open(ctx context.Context, cfg Config) (*Platform, error) {
 }
 
 func (p *Platform) start(ctx context.Context) (err error) {
+	if err := resolvePrewarm(p.cfg.Invoker.Prewarm, p.cfg.Kinds); err != nil {
+		return err
+	}
 	if p.props, err = loadKey(ctx, p.cfg, p.store); err != nil {
 		return err
 	}
 	cfg, log := p.cfg, p.cfg.Log
-	p.controller, err = controller.New(controller.Config{Name: controllerName, Limits: cfg.Limits, Kinds: cfg.Kinds, Blackbox: cfg.Blackbox},
+	p.controller, err = controller.New(controller.Config{
+		Name: controllerName, Limits: cfg.Limits, Kinds: cfg.Kinds, Blackbox: cfg.Blackbox, Changed: p.changed},
 		p.store, p.runs, p.completed, log)
 	if err != nil {
 		return fmt.Errorf("starting the controller: %w", err)
@@ -78,6 +82,9 @@ func (p *Platform) start(ctx context.Context) (err error) {
 	return nil
 }
 
+// changed lets the containers of an action's older revisions go.
+func (p *Platform) changed(action string, revision int64) { p.invoker.Retire(action, revision) }
+
 // Handler returns the API, from the root on.
 func (p *Platform) Handler() http.Handler { return p.handler }
 
@@ -88,8 +95,12 @@ func (p *Platform) WriteProps(apihost string) (string, error) {
 	return p.props.path, p.props.write()
 }
 
-// Status returns what the invoker has just now.
-func (p *Platform) Status() invoker.Status { return p.invoker.Status() }
+// Status returns what the invoker has just now, and how many runs wait for it.
+func (p *Platform) Status() invoker.Status {
+	s := p.invoker.Status()
+	s.Waiting += p.runs.Len()
+	return s
+}
 
 // Close stops taking runs, waits for those in flight until ctx ends, cancels the
 // rest, writes their records, and leaves no process. What was accepted and never

@@ -18,6 +18,8 @@
 // Landlock, seccomp, a network namespace. design.md says how and in which order.
 // Find finds out by real trials which of them work here, and Words says so.
 //
+// Freeze makes all commands of a process stand still for a while, and what they have started.
+//
 // What must hold here: the command gets its pipes straight, nobody copies
 // bytes; it inherits no other file descriptor; its environment and arguments
 // go to the shim through the lifeline and are seen in no process listing

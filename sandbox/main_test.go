@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 		case "shim":
 			os.Exit(sandbox.ShimMain(os.Args[2:]))
 		case "server":
-			playServer(os.Args[2], sandbox.Mode(os.Args[3]))
+			playServer(os.Args[2], sandbox.Mode(os.Args[3]), os.Args[4:]...)
 			return
 		case "house":
 			if err := playHouse(os.Args[2]); err != nil {

@@ -10,6 +10,8 @@ import (
 // A processState is what /proc/PID/stat says of a process.
 type processState struct {
 	ended    bool // and it waits to be reaped
+	stopped  bool // by a signal, or by a debugger
+	blocked  bool // in the kernel, until what it waits for has happened
 	parent   int
 	session  int
 	threads  int
@@ -67,6 +69,8 @@ func readProcess(pid int) (p processState, ok bool) {
 		return p, false
 	}
 	ended := fields[stateField][0] == 'Z' || fields[stateField][0] == 'X'
+	stopped := fields[stateField][0] == 'T' || fields[stateField][0] == 't'
+	blocked := fields[stateField][0] == 'D'
 	parent, err := strconv.Atoi(string(fields[parentField]))
 	if err != nil {
 		return p, false
@@ -74,7 +78,7 @@ func readProcess(pid int) (p processState, ok bool) {
 	session, _ := strconv.Atoi(string(fields[sessionField]))
 	threads, _ := strconv.Atoi(string(fields[threadsField]))
 	pages, _ := strconv.ParseInt(string(fields[residentField]), 10, 64)
-	return processState{ended: ended, parent: parent, session: session, threads: threads, resident: pages * int64(os.Getpagesize())}, true
+	return processState{ended: ended, stopped: stopped, blocked: blocked, parent: parent, session: session, threads: threads, resident: pages * int64(os.Getpagesize())}, true
 }
 
 // below lists the descendants of root.

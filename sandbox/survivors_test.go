@@ -81,8 +81,9 @@ func killServer(t *testing.T, exe string, mode sandbox.Mode, become func(*exec.C
 	}
 }
 
-// playServer keeps starting stubborn functions, and stops some, until killed.
-func playServer(marker string, mode sandbox.Mode) {
+// playServer keeps starting stubborn functions, and stops some, until killed. With a
+// script it starts that one, and no other.
+func playServer(marker string, mode sandbox.Mode, script ...string) {
 	walls := sandbox.Walls{Mode: mode}
 	switch mode {
 	case "detected":
@@ -95,9 +96,9 @@ func playServer(marker string, mode sandbox.Mode) {
 		}
 	}
 	fmt.Println("spawning")
-	start := func() *sandbox.Process {
+	start := func(script string) *sandbox.Process {
 		p, err := sandbox.Start(sandbox.Config{
-			Path: "/bin/sh", Args: []string{"-c", stubborn}, Dir: "/",
+			Path: "/bin/sh", Args: []string{"-c", script}, Dir: "/",
 			Env:  []string{"PATH=/usr/bin:/bin", "MARKER=" + marker},
 			Shim: shimOf(marker), Walls: walls, User: 20001,
 		})
@@ -106,11 +107,15 @@ func playServer(marker string, mode sandbox.Mode) {
 		}
 		return p
 	}
+	if len(script) > 0 {
+		start(script[0])
+		select {}
+	}
 	for range 2 {
 		go func() {
 			for {
-				start() // and keep it
-				start().Close()
+				start(stubborn) // and keep it
+				start(stubborn).Close()
 				time.Sleep(5 * time.Millisecond)
 			}
 		}()

@@ -140,8 +140,9 @@ func listenAt(ctx context.Context, gateway string, addr net.Addr) (net.Listener,
 	return l, nil
 }
 
-// driver removes what an earlier run left, and returns what makes the containers.
-func (c *containers) driver(ctx context.Context, dir string) (*docker.Driver, error) {
+// driver removes what an earlier run left, and returns what makes the containers. memory is what all of
+// them together may have, in megabytes.
+func (c *containers) driver(ctx context.Context, dir string, memory int) (*docker.Driver, error) {
 	id, err := platformID(dir)
 	if err != nil {
 		return nil, err
@@ -152,7 +153,7 @@ func (c *containers) driver(ctx context.Context, dir string) (*docker.Driver, er
 	}
 	f := c.flags
 	return docker.Open(ctx, c.engine, docker.Config{
-		Platform: id, Images: images, Pull: docker.Pull(f.pull), Network: f.network, Publish: f.publish, CPUs: f.cpus, Pids: f.pids,
+		Platform: id, Images: images, Pull: docker.Pull(f.pull), Network: f.network, Publish: f.publish, Memory: memory, CPUs: f.cpus, Pids: f.pids,
 		APIHost: c.apiHost, Balancer: c.balancer, Token: clientToken(dir), Log: c.log,
 	})
 }

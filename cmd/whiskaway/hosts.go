@@ -48,6 +48,20 @@ func (h *hosts) local(ctx context.Context, platform map[string]string) (function
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.platform.Store(&platform)
+	return h.open(ctx)
+}
+
+// prepare opens the Host for functions that run here before there is one: then its start takes less.
+func (h *hosts) prepare(ctx context.Context) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, err := h.open(ctx); err != nil && ctx.Err() == nil {
+		h.log.Warn("preparing for a function failed; its /init tries again", "error", err)
+	}
+}
+
+// open returns the Host over this machine's workers. h.mu is held.
+func (h *hosts) open(ctx context.Context) (function.Host, error) {
 	if h.here != nil {
 		return h.here, nil
 	}

@@ -44,6 +44,7 @@ OpenWhisk's action proxy: its flags, also as -debug, and its variables.
   WHISKAWAY_LEASE        how long a function stays that this runtime no longer asks for (60s)
   WHISKAWAY_KIND         the functions' kind: python:3, nodejs:20, go:1 or native
   WHISKAWAY_REMOTE_ONLY  1: a function whose main says no @ is refused
+  WHISKAWAY_PREPARE      1: get ready for a function here before there is one; for containers started in advance
   WHISKAWAY_PLAIN_HTTP   hosts of OpenServerless that may be reached without TLS: 10.0.0.5:8080
   OW_COMPILER            a script "compile MAIN SRC_DIR BIN_DIR" for functions that run here
   OW_WAIT_FOR_ACK, OW_EXECUTION_ENV, OW_SAVE_JAR, OW_LOG_INIT_ERROR, OW_DEBUG
@@ -161,6 +162,9 @@ func (c *runtimeCommand) serve(ctx context.Context, l net.Listener, h *hosts, lo
 	g.Go(func() error { return trimmer.run(ctx) })
 	if err := tellReady(os.Getenv("WHISKAWAY_READY_FD"), l.Addr().String()); err != nil {
 		return err
+	}
+	if isOn(os.Getenv("WHISKAWAY_PREPARE")) && !isOn(os.Getenv("WHISKAWAY_REMOTE_ONLY")) {
+		g.Go(func() error { h.prepare(ctx); return nil })
 	}
 	return waitWithin(ctx, runtimeGrace+runtimeLast+time.Second, g.Wait)
 }

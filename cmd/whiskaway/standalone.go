@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -19,6 +20,7 @@ import (
 	"github.com/whiskaway/whiskaway/platform"
 	"github.com/whiskaway/whiskaway/platform/invoker"
 	"github.com/whiskaway/whiskaway/platform/invoker/docker"
+	"github.com/whiskaway/whiskaway/sandbox"
 	"github.com/whiskaway/whiskaway/server"
 	"github.com/whiskaway/whiskaway/wire"
 )
@@ -33,6 +35,7 @@ type standaloneCommand struct {
 	labels                              []string
 	machine                             machineFlags
 	docker                              dockerFlags
+	pool                                poolFlags
 	tls                                 tlsFlags
 }
 
@@ -53,6 +56,7 @@ func newStandalone(o *options) *cobra.Command {
 	f.StringArrayVar(&c.labels, "label", nil, "a further label of this machine's own server; may be repeated")
 	c.machine.add(f)
 	c.docker.add(f)
+	c.pool.add(f)
 	c.tls.add(f)
 	pprofFlag(f, &c.pprof)
 	return cmd
@@ -64,6 +68,10 @@ func (c *standaloneCommand) run(ctx context.Context, flags *pflag.FlagSet, out i
 		return err
 	}
 	log, err := c.logger()
+	if err != nil {
+		return err
+	}
+	pool, err := c.pool.config()
 	if err != nil {
 		return err
 	}
@@ -94,7 +102,7 @@ func (c *standaloneCommand) run(ctx context.Context, flags *pflag.FlagSet, out i
 		}
 		defer containers.close()
 	}
-	s := standalone{log: log, containers: containers, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine, pprof: c.pprof}
+	s := standalone{log: log, containers: containers, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine, pool: pool, pprof: c.pprof}
 	return s.run(ctx, out)
 }
 
@@ -106,6 +114,7 @@ type standalone struct {
 	face    *face
 	labels  []string
 	machine *machineFlags
+	pool    invoker.Config
 	pprof   string
 
 	containers *containers // nil: actions run in processes
@@ -134,7 +143,8 @@ func (s *standalone) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer closeInTime(s.log, "the balancer", bal.Close)
-	handler := wire.NewHandler(wire.HandlerConfig{Host: bal, Auth: tokens, Tokens: tokens, Join: joinBalancer(bal), Log: s.log})
+	front := &platformHost{Balancer: bal}
+	handler := wire.NewHandler(wire.HandlerConfig{Host: front, Auth: tokens, Tokens: tokens, Join: joinBalancer(bal), Log: s.log})
 	defer handler.Close()
 	config, err := s.platformConfig(ctx, m.kinds)
 	if err != nil {
@@ -147,17 +157,18 @@ func (s *standalone) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	front.platform.Store(plat)
 	defer closeInTime(s.log, "the platform", plat.Close)
 	return s.serve(ctx, out, host, bal, handler, plat)
 }
 
 // platformConfig says what the platform is, with the driver that it is to use.
 func (s *standalone) platformConfig(ctx context.Context, kinds *kind.Set) (platform.Config, error) {
-	config := platform.Config{Dir: s.dir, Log: s.log}
+	config := platform.Config{Dir: s.dir, Invoker: s.pool, Log: s.log}
 	if s.containers != nil {
-		driver, err := s.containers.driver(ctx, s.dir)
+		driver, err := s.containers.driver(ctx, s.dir, s.pool.Memory)
 		config.Driver, config.Kinds, config.Blackbox = driver, s.containers.kinds, true
-		config.Invoker.Prewarm = s.containers.prewarm()
+		config.Invoker.Prewarm = slices.Concat(s.containers.prewarm(), s.pool.Prewarm)
 		return config, err
 	}
 	driver, err := s.processDriver(kinds)
@@ -180,7 +191,7 @@ func (s *standalone) processDriver(kinds *kind.Set) (invoker.Driver, error) {
 		"WHISKAWAY_ENVIRONMENTS="+filepath.Join(s.dir, "server", "envs"),
 		"TMPDIR="+temp,
 	)
-	return invoker.NewProcess(invoker.ProcessConfig{Command: command, Env: env, APIHost: apiURL(s.api, hostname()), Log: s.log})
+	return invoker.NewProcess(invoker.ProcessConfig{Command: command, Env: env, APIHost: apiURL(s.api, hostname()), Freeze: sandbox.Freeze, Log: s.log})
 }
 
 func (s *standalone) serve(ctx context.Context, out io.Writer, host *server.Server, bal *balancer.Balancer, h *wire.Handler, plat *platform.Platform) error {

@@ -28,7 +28,7 @@ func newStatus(o *options) *cobra.Command {
 	c := statusCommand{whom: whom{options: o}}
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show servers, labels, functions, workers and runs in flight",
+		Short: "Show servers, labels, functions, workers, containers and runs in flight",
 		Long: "Show servers, labels, functions, workers and runs in flight, and what waits at the balancer.\n" +
 			"A server that is \"draining\" takes nothing new. One that is \"set aside\" has failed again and\n" +
 			"again, and is tried with single runs. QUEUED waits at a server.\n\n" + whomHelp,
@@ -135,6 +135,7 @@ func printStatus(w io.Writer, s function.Status) error {
 		fmt.Fprintln(t, "no function is known")
 	}
 	printWaiting(t, s.Waiting)
+	printPlatform(t, s.Platform)
 	return t.Flush()
 }
 

@@ -45,6 +45,7 @@ func (c *Controller) PutAction(ctx context.Context, name Name, put PutAction, ov
 	if err := putEntity(ctx, c, e, code); err != nil {
 		return nil, err
 	}
+	c.changed(name, e.row.Revision)
 	a := e.Doc
 	if code == nil {
 		text, err := c.store.Code(ctx, e.row.CodeID)
@@ -158,7 +159,18 @@ func (c *Controller) DeleteAction(ctx context.Context, name Name) (*Action, erro
 	if err != nil {
 		return nil, err
 	}
-	return &e.Doc, remove(ctx, c, e)
+	if err := remove(ctx, c, e); err != nil {
+		return &e.Doc, err
+	}
+	c.changed(name, e.row.Revision+1)
+	return &e.Doc, nil
+}
+
+// changed tells that older revisions than this one run no more.
+func (c *Controller) changed(name Name, revision int64) {
+	if c.cfg.Changed != nil {
+		c.cfg.Changed("/"+fullName(name), revision)
+	}
 }
 
 // An ActionSummary is an action in a list.

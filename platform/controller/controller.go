@@ -20,6 +20,9 @@ type Config struct {
 	Kinds  []Kind
 	// Blackbox lets actions bring an image of their own.
 	Blackbox bool
+	// Changed is told that an action, "/namespace/package/name", has a new revision or is
+	// gone: containers of older ones than revision are of no more use. nil: nobody wants to know.
+	Changed func(action string, revision int64)
 }
 
 // Controller answers for the entities, and sends invocations on their way.

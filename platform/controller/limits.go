@@ -21,7 +21,7 @@ func DefaultLimits() Limits {
 		Timeout:     Range{100, 300_000, 60_000},
 		Memory:      Range{128, 512, 256},
 		Logs:        Range{0, 10, 10},
-		Concurrency: Range{1, 1, 1},
+		Concurrency: Range{1, 500, 1},
 		Code:        48 << 20,
 		Payload:     1 << 20,
 	}

@@ -6,8 +6,13 @@
 // waits. A Driver makes the containers: Process starts child processes; others
 // may speak to Docker or Kubernetes.
 //
+// The plan decides who gets which container, who waits, what is started in advance, and
+// what goes; the pool carries it out.
+//
 // What must hold here: a run is sent at most once, and sent again only when it
 // certainly never started; a container serves one namespace, action and revision,
-// and one run at a time; a container that misbehaved is never used again; every
+// and no more runs at a time than the action allows; no run gets another's log lines; the
+// containers' memory limits together stay within the pool's; what is busy or starting is
+// never evicted; a container that misbehaved is never used again; every
 // wait ends at a deadline; all containers are gone when Close returns.
 package invoker

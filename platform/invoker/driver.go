@@ -33,9 +33,9 @@ type Container interface {
 	// Logs returns what it prints. Both must be read to their end, which comes
 	// after the container's, and closed. Close also ends a Read that waits.
 	Logs() (stdout, stderr io.ReadCloser)
-	// Pause freezes it, all of its processes, while nothing is asked of it; Resume
-	// ends that. A driver may do nothing. A paused one can be killed. After an
-	// error the container is killed.
+	// Pause freezes the function in it, all of its processes, while nothing is asked of
+	// it; Resume ends that. They are called in turns, never at the same time. A
+	// driver may do nothing. A paused container can be killed; after an error it is.
 	Pause(ctx context.Context) error
 	Resume(ctx context.Context) error
 	// Kill ends it and returns when it is gone, or when ctx ends.

@@ -40,7 +40,8 @@ type ask struct {
 	want
 	since   time.Time
 	seq     uint64
-	elem    *list.Element // in the plan's queue; nil: it is covered
+	elem    *list.Element // in the plan's queue, or in short; nil: it is covered
+	until   time.Time     // when it leaves short for the queue; zero: it is not there
 	granted chan grant    // cap 1
 }
 
@@ -70,7 +71,7 @@ type box struct {
 	key     key
 	slots   int
 	running int
-	since   time.Time     // when it became idle
+	since   time.Time     // when it became idle, or began its only run, or was to start
 	elem    *list.Element // in the plan's idle list; nil: not idle
 	paused  bool          // since it became idle, or about to be
 
@@ -86,6 +87,9 @@ type lane struct {
 	coming int    // slots that will be free when containers which are starting are ready
 
 	covered int // how many asks wait for those
+
+	usual time.Duration // what a run takes, as far as is known; 0: it is not
+	start time.Duration // what the last start took, with the /init
 }
 
 // effects are what the pool must carry out.
@@ -113,11 +117,14 @@ type plan struct {
 	lanes       map[key]*lane
 	newest      map[owner]*revisions
 	queue       *list.List // asks that no starting container covers, in the order of their arrival
+	short       *list.List // asks for which a busy container will soon be free, in the order of their until
 	idle        *list.List // boxes, the longest idle first
 	idleMemory  int
 	stems       []*stems
 	stemMemory  int  // of those that are ready
 	stemStarts  int  // under way
+	crowded     bool // the machine's CPUs are busy
+	enough      int  // containers of one action in that case, unless its runs take their time
 	quiet       bool // nothing was asked for long: no stems are wanted
 	failures    map[base]*failures
 	seq         uint64
@@ -148,7 +155,7 @@ const patience = time.Second
 func newPlan(total int, prewarm []Prewarm, now time.Time) *plan {
 	p := &plan{
 		total: total, free: total, boxes: map[*box]bool{}, lanes: map[key]*lane{}, newest: map[owner]*revisions{},
-		queue: list.New(), idle: list.New(), failures: map[base]*failures{}, lastAsk: now,
+		queue: list.New(), short: list.New(), idle: list.New(), failures: map[base]*failures{}, lastAsk: now, enough: 1,
 	}
 	for _, w := range prewarm {
 		p.stems = append(p.stems, &stems{base: base{kind: w.Kind, memory: w.Memory}, want: w.Count})
@@ -171,7 +178,7 @@ func (p *plan) quick(w *want, now time.Time) *box {
 	}
 	p.lastAsk, p.quiet = now, false
 	b := l.free[len(l.free)-1]
-	p.occupy(l, b)
+	p.occupy(l, b, now)
 	return b
 }
 
@@ -183,7 +190,7 @@ func (p *plan) add(a *ask, now time.Time) {
 	p.lastAsk, p.quiet = now, false
 	l := p.lane(a.key)
 	l.asks = append(l.asks, a)
-	a.elem = p.queue.PushBack(a)
+	p.enqueue(l, a, now)
 	p.cover(l)
 	p.retireOlder(a.key)
 	p.serve(l, now)
@@ -212,6 +219,8 @@ func (p *plan) started(b *box, now time.Time) {
 		return // it died meanwhile
 	}
 	p.open(b)
+	p.lanes[b.key].start = now.Sub(b.since)
+	b.since = now // its run begins
 	if b.slots > 1 {
 		l := p.lanes[b.key]
 		l.free = append(l.free, b)
@@ -258,6 +267,7 @@ func (p *plan) stemStarted(b *box, now time.Time) {
 // release takes a slot back. good: the box may go on.
 func (p *plan) release(b *box, good bool, now time.Time) {
 	wasFull := b.running == b.slots
+	p.learn(b, now)
 	b.running--
 	if !good || b.state == ready && p.outdated(b.key) {
 		p.leave(b)
@@ -274,6 +284,17 @@ func (p *plan) release(b *box, good bool, now time.Time) {
 		p.loosen(b, now)
 	}
 	p.serve(p.lanes[b.key], now)
+}
+
+// learn notes how long a warm run took.
+func (p *plan) learn(b *box, now time.Time) {
+	if l := p.lanes[b.key]; b.slots == 1 && b.state == ready && l != nil {
+		took := max(now.Sub(b.since), 1)
+		if l.usual == 0 {
+			l.usual = took
+		}
+		l.usual += (took - l.usual) / 8
+	}
 }
 
 // loosen makes a box with a free slot the one that was used last.
@@ -351,7 +372,7 @@ func (p *plan) expire(now time.Time, idle, prewarmIdle time.Duration) {
 		}
 		p.discard(b)
 	}
-	if prewarmIdle > 0 && now.Sub(p.lastAsk) >= prewarmIdle && p.idle.Len() == 0 && p.queue.Len() == 0 {
+	if prewarmIdle > 0 && now.Sub(p.lastAsk) >= prewarmIdle && p.idle.Len() == 0 && p.queue.Len() == 0 && p.short.Len() == 0 {
 		p.quiet = true
 		for _, s := range p.stems {
 			for _, b := range slices.Clone(s.ready) {
@@ -452,9 +473,10 @@ func (p *plan) noMoreIdle(b *box) {
 }
 
 // occupy takes a slot of a ready box, whose lane is l.
-func (p *plan) occupy(l *lane, b *box) {
+func (p *plan) occupy(l *lane, b *box, now time.Time) {
 	p.noMoreIdle(b)
 	b.running++
+	b.since = now
 	if b.running == b.slots {
 		last := len(l.free) - 1
 		if l.free[last] != b {
@@ -464,11 +486,67 @@ func (p *plan) occupy(l *lane, b *box) {
 	}
 }
 
+// Where the machine is crowded, and runs are shorter than shortRun, one that finds all containers busy
+// waits for as long as a start takes before another container is started: most often one
+// is free sooner, and too many of them only get into each other's way.
+const (
+	shortRun                = 50 * time.Millisecond
+	shortWait, longestShort = 100 * time.Millisecond, time.Second
+)
+
+// enqueue puts a new ask where it waits.
+func (p *plan) enqueue(l *lane, a *ask, now time.Time) {
+	if p.crowded && a.slots == 1 && !a.fresh && l.boxes >= p.enough && l.usual > 0 && l.usual < shortRun {
+		a.until = now.Add(min(max(shortWait, l.start), longestShort))
+		at := p.short.Back()
+		for at != nil && at.Value.(*ask).until.After(a.until) {
+			at = at.Prev()
+		}
+		if at == nil {
+			a.elem = p.short.PushFront(a)
+		} else {
+			a.elem = p.short.InsertAfter(a, at)
+		}
+		return
+	}
+	a.elem = p.queue.PushBack(a)
+}
+
+// hasten moves those to the queue who have waited for a busy container in vain.
+func (p *plan) hasten(now time.Time) {
+	for e := p.short.Front(); e != nil; e = p.short.Front() {
+		a := e.Value.(*ask)
+		if a.until.After(now) {
+			return
+		}
+		p.unqueue(a)
+		a.elem = p.insert(a)
+	}
+}
+
+// wake is when hasten has something to do; zero: never.
+func (p *plan) wake() time.Time {
+	if e := p.short.Front(); e != nil {
+		return e.Value.(*ask).until
+	}
+	return time.Time{}
+}
+
+func (p *plan) unqueue(a *ask) {
+	switch {
+	case a.elem == nil:
+		return
+	case a.until.IsZero():
+		p.queue.Remove(a.elem)
+	default:
+		p.short.Remove(a.elem)
+	}
+	a.elem, a.until = nil, time.Time{}
+}
+
 // dequeue takes a lane's ask i out of all queues.
 func (p *plan) dequeue(l *lane, i int) {
-	if e := l.asks[i].elem; e != nil {
-		p.queue.Remove(e)
-	}
+	p.unqueue(l.asks[i])
 	l.asks = slices.Delete(l.asks, i, i+1)
 	p.cover(l)
 }
@@ -486,8 +564,7 @@ func (p *plan) cover(l *lane) {
 		}
 		switch {
 		case covered && a.elem != nil:
-			p.queue.Remove(a.elem)
-			a.elem = nil
+			p.unqueue(a)
 		case !covered && a.elem == nil:
 			a.elem = p.insert(a)
 		}

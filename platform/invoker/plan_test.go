@@ -183,6 +183,52 @@ func TestPlanStartsAnotherWhenAStartFails(t *testing.T) {
 	}
 }
 
+// Where runs are short, waiting for a busy container is better than to start one; where
+// it does not become free after all, one is started.
+func TestPlanWaitsForContainersThatAreBusyForAMoment(t *testing.T) {
+	y := newYard(t, 4096)
+	y.p.crowded = true
+	w := wantOf("/g/a", 256, 1)
+	b := y.cold("1", w)
+	y.now = y.now.Add(time.Millisecond)
+	y.release(b)
+	if y.p.quick(&w, y.now) != b {
+		t.Fatal("it is not free")
+	}
+	if g := y.ask("2", w); g != nil {
+		t.Fatalf("a container was started: %+v", g)
+	}
+	y.now = y.now.Add(time.Millisecond)
+	if got := y.release(b); got["2"] == nil || got["2"].box != b {
+		t.Fatalf("granted: %v", got)
+	}
+	y.ask("3", w)
+	if g := y.ask("4", wantOf("/g/other", 256, 1)); g == nil || !g.cold {
+		t.Fatalf("another action has to wait as well: %+v", g)
+	}
+	if at := y.p.wake(); at.Sub(y.now) != shortWait {
+		t.Fatalf("to be woken at %v", at)
+	}
+	y.now = y.now.Add(shortWait)
+	y.p.serve(nil, y.now)
+	if got := y.take(); got["3"] == nil || !got["3"].cold {
+		t.Fatalf("granted: %v", got)
+	}
+	for range 30 {
+		y.p.learn(b, y.now.Add(time.Second))
+	}
+	if g := y.ask("5", w); g == nil || !g.cold {
+		t.Errorf("where runs are long: %+v", g)
+	}
+	for range 50 {
+		y.p.learn(b, y.now.Add(time.Millisecond))
+	}
+	y.p.crowded = false
+	if g := y.ask("6", w); g == nil || !g.cold {
+		t.Errorf("where the CPUs are idle: %+v", g)
+	}
+}
+
 func TestPlanKeepsNoOldRevision(t *testing.T) {
 	y := newYard(t, 4096)
 	old := wantOf("/g/a", 256, 1)

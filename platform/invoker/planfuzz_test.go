@@ -31,6 +31,7 @@ func newWorld(t testing.TB) *world {
 // step lets one thing happen, as two bytes say.
 func (w *world) step(what, which byte) {
 	w.last = [2]byte{what, which}
+	w.p.crowded = which%3 > 0
 	w.now = w.now.Add(time.Duration(which) * time.Millisecond)
 	switch what % 16 {
 	case 0, 1, 2, 3:
@@ -198,7 +199,7 @@ func (w *world) check() {
 			}
 		}
 	}
-	if w.p.queue.Len()+covered != len(w.waiting) {
+	if w.p.queue.Len()+w.p.short.Len()+covered != len(w.waiting) {
 		w.t.Fatalf("%d in the queue, %d covered, but %d wait", w.p.queue.Len(), covered, len(w.waiting))
 	}
 	if e := w.p.queue.Front(); e != nil {

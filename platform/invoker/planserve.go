@@ -27,12 +27,13 @@ func (p *plan) mustYield(k key, now time.Time) bool {
 
 // serve grants what can be granted. l is the lane where something has changed; it may be nil.
 func (p *plan) serve(l *lane, now time.Time) {
+	p.hasten(now)
 	switch {
 	case l == nil:
 	case p.mustYield(l.key, now):
 		p.held = true
 	default:
-		p.serveWarm(l)
+		p.serveWarm(l, now)
 	}
 	for p.letGo(now); p.serveHead(now); p.letGo(now) {
 	}
@@ -45,30 +46,30 @@ func (p *plan) letGo(now time.Time) {
 		return
 	}
 	if p.mustYield(key{}, now) { // not to others of the same action
-		p.serveWarm(p.lanes[p.queue.Front().Value.(*ask).key])
+		p.serveWarm(p.lanes[p.queue.Front().Value.(*ask).key], now)
 		return
 	}
 	p.held = false
 	for _, l := range p.lanes {
-		p.serveWarm(l)
+		p.serveWarm(l, now)
 	}
 }
 
 // serveWarm gives a lane's free slots to those who wait for them.
-func (p *plan) serveWarm(l *lane) {
+func (p *plan) serveWarm(l *lane, now time.Time) {
 	for i := 0; i < len(l.asks) && len(l.free) > 0; {
 		if l.asks[i].fresh {
 			i++
 			continue
 		}
-		p.grantWarm(l, i)
+		p.grantWarm(l, i, now)
 	}
 }
 
-func (p *plan) grantWarm(l *lane, i int) {
+func (p *plan) grantWarm(l *lane, i int, now time.Time) {
 	a, b := l.asks[i], l.free[len(l.free)-1]
 	p.dequeue(l, i)
-	p.occupy(l, b)
+	p.occupy(l, b, now)
 	p.grant(a, grant{box: b})
 }
 
@@ -84,7 +85,7 @@ func (p *plan) serveHead(now time.Time) bool {
 	l := p.lanes[a.key]
 	i := slices.Index(l.asks, a)
 	if !a.fresh && len(l.free) > 0 {
-		p.serveWarm(l) // not this one first, if others of its lane came before
+		p.serveWarm(l, now) // not this one first, if others of its lane came before
 		return true
 	}
 	b, evict, ok, err := p.newBox(a.base, now)
@@ -98,7 +99,7 @@ func (p *plan) serveHead(now time.Time) bool {
 		return false
 	}
 	p.dequeue(l, i)
-	p.give(l, b, a.slots)
+	p.give(l, b, a.slots, now)
 	p.grant(a, grant{box: b, cold: true, evict: evict})
 	if now.Sub(a.since) >= patience {
 		p.takeover = now
@@ -107,8 +108,8 @@ func (p *plan) serveHead(now time.Time) bool {
 }
 
 // give makes b a box of the lane, which is about to start.
-func (p *plan) give(l *lane, b *box, slots int) {
-	b.state, b.key, b.slots, b.running = starting, l.key, slots, 1
+func (p *plan) give(l *lane, b *box, slots int, now time.Time) {
+	b.state, b.key, b.slots, b.running, b.since = starting, l.key, slots, 1, now
 	l.boxes++
 	l.coming += slots - 1
 	p.cover(l)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -28,14 +29,21 @@ type pool struct {
 
 	mu     sync.Mutex
 	plan   *plan
+	cpu    cpuWatch
+	alarm  *time.Timer // for those who wait for a short time
+	rings  time.Time   // when it is to ring; zero: it is not
 	closed bool
 	names  int64
 }
 
 func newPool(driver Driver, cfg Config, log *slog.Logger) *pool {
 	p := &pool{driver: driver, cfg: cfg, log: log, plan: newPlan(cfg.Memory, cfg.Prewarm, time.Now()), pauses: make(chan struct{}, 4)}
+	p.plan.enough = runtime.NumCPU()
 	p.life, p.end = context.WithCancel(context.Background())
+	p.alarm = time.AfterFunc(time.Hour, p.ring)
+	p.alarm.Stop()
 	p.tasks.Go(p.keep)
+	p.change(p.plan.refill)
 	return p
 }
 
@@ -77,6 +85,7 @@ func (p *pool) wait(ctx context.Context, w *want, until time.Time) (grant, error
 		return grant{box: b}, nil
 	}
 	me := &ask{want: *w, granted: make(chan grant, 1)}
+	p.plan.crowded = p.cpu.look(now)
 	p.plan.add(me, now)
 	p.carryOut()
 	p.mu.Unlock()
@@ -135,8 +144,20 @@ func (p *pool) change(decide func(now time.Time)) {
 	p.carryOut()
 }
 
+// ring lets the plan look again at who waits for a short time.
+func (p *pool) ring() {
+	p.change(func(now time.Time) {
+		p.rings = time.Time{}
+		p.plan.serve(nil, now)
+	})
+}
+
 // carryOut does what the plan has decided. The caller holds mu.
 func (p *pool) carryOut() {
+	if at := p.plan.wake(); !at.IsZero() && (p.rings.IsZero() || at.Before(p.rings)) {
+		p.rings = at
+		p.alarm.Reset(time.Until(at))
+	}
 	out := p.plan.take()
 	for _, g := range out.grants {
 		g.ask.granted <- g.grant
@@ -161,6 +182,7 @@ func (p *pool) close() {
 	p.plan.end(errClosed)
 	p.carryOut()
 	p.mu.Unlock()
+	p.alarm.Stop()
 	p.end()
 	p.tasks.Wait()
 }

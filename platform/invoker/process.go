@@ -34,7 +34,10 @@ type ProcessConfig struct {
 	StartTimeout time.Duration
 	// Grace is the time between SIGTERM and SIGKILL; 0: 1 s.
 	Grace time.Duration
-	Log   *slog.Logger
+	// Freeze stops what the runtime with this pid runs, and returns what lets it go
+	// on. The runtime itself must stay awake: it ends with its lifeline. nil: nothing is ever paused.
+	Freeze func(pid int) (thaw func(), err error)
+	Log    *slog.Logger
 }
 
 // Process is a Driver whose containers are child processes of this one.
@@ -72,6 +75,14 @@ func (d *Process) environment(spec Spec) []string {
 		}
 	}
 	env = append(env, d.cfg.Env...)
+	if spec.Env[allowConcurrent] == "" {
+		// Where runs overlap, a runtime has several processes, and makes room for as many as it expects to
+		// need: that can be more than they use.
+		env = append(env, fmt.Sprintf("WHISKAWAY_MEMORY=%dm", spec.Memory))
+	}
+	if spec.Action == "" { // it has time
+		env = append(env, "WHISKAWAY_PREPARE=1")
+	}
 	for name, value := range spec.Env {
 		env = append(env, name+"="+value)
 	}
@@ -124,7 +135,7 @@ func (d *Process) spawn(spec Spec) (*process, *os.File, error) {
 		pipes.closeOurs()
 		return nil, nil, err
 	}
-	p := &process{cmd: cmd, lifeline: lifelineW, stdout: outR, stderr: errR, grace: d.cfg.Grace, done: make(chan struct{})}
+	p := &process{cmd: cmd, lifeline: lifelineW, stdout: outR, stderr: errR, grace: d.cfg.Grace, freeze: d.cfg.Freeze, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
 		err := cmd.Wait()
@@ -190,14 +201,32 @@ type process struct {
 	lifeline       *os.File // never written; closing it ends the child
 	stdout, stderr *os.File
 	grace          time.Duration
+	freeze         func(pid int) (thaw func(), err error)
+	thaw           func() // while it is paused
 	done           chan struct{}
 }
 
 func (p *process) Addr() string                         { return p.addr }
 func (p *process) Logs() (stdout, stderr io.ReadCloser) { return p.stdout, p.stderr }
-func (p *process) Pause(context.Context) error          { return nil }
-func (p *process) Resume(context.Context) error         { return nil }
 func (p *process) Done() <-chan struct{}                { return p.done }
+
+// Pause implements Container: what the runtime runs stands still, the runtime does
+// not. A function elsewhere keeps its lease meanwhile.
+func (p *process) Pause(context.Context) (err error) {
+	if p.freeze != nil {
+		p.thaw, err = p.freeze(p.cmd.Process.Pid)
+	}
+	return err
+}
+
+// Resume implements Container.
+func (p *process) Resume(context.Context) error {
+	if p.thaw != nil {
+		p.thaw()
+		p.thaw = nil
+	}
+	return nil
+}
 
 // Kill implements Container: SIGTERM, and after the grace SIGKILL, to all of the
 // child's process group. The lifeline is closed as well.

@@ -34,6 +34,10 @@ type KindStatus struct {
 // Status returns what there is just now.
 func (v *Invoker) Status() Status { return v.pool.status() }
 
+// Retire lets go the containers of an action's revisions before this one: the idle ones at
+// once, the others when their runs have ended. action is "/namespace/package/name".
+func (v *Invoker) Retire(action string, revision int64) { v.pool.retire(action, revision) }
+
 func (p *pool) status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
