@@ -11,15 +11,17 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/whiskaway/whiskaway/function"
 	"github.com/whiskaway/whiskaway/platform/controller"
+	"github.com/whiskaway/whiskaway/platform/invoker"
 	"github.com/whiskaway/whiskaway/platform/invoker/docker"
 )
 
-// desktopHost is the name by which containers of Docker Desktop reach the machine that it runs on.
+// desktopHost is the name by which containers of Docker Desktop reach the machine that it runs on, its
+// loopback too.
 const desktopHost = "host.docker.internal"
 
 // containers are the platform's containers of a Docker engine, and the addresses at which these reach
@@ -60,72 +62,87 @@ func openContainers(ctx context.Context, flags *dockerFlags, api net.Listener, m
 
 // reach finds out, or sees to it, at which addresses containers reach the API and the balancer.
 func (c *containers) reach(ctx context.Context, gateway string, api net.Listener, main *face) (err error) {
-	c.apiHost = apiURL(api, withinReach(gateway))
+	isOurs := isOwnAddress(gateway)
+	name := hostname() // in a container, the engine's own name service knows it
+	switch {
+	case isOurs:
+		name = gateway
+	case c.flags.publish:
+		name = desktopHost
+	}
+	c.apiHost = apiURL(api, name)
 	if function.IsLoopback(api.Addr().String()) {
-		if c.api, err = c.listenAt(ctx, gateway, api.Addr()); err != nil {
+		if err := c.reachAPI(ctx, name, isOurs, api); err != nil {
 			return err
 		}
-		c.apiHost = "http://" + hostOf(c.api, api)
 	}
 	switch {
 	case main.cert != nil:
 		c.balancer = main.url // it is for certain names only
-		return nil
 	case !main.plain():
-		c.balancer = "https://" + reachable(main.listener.Addr(), withinReach(gateway))
-		return nil
-	}
-	l, err := c.listenAt(ctx, gateway, main.listener.Addr())
-	if err != nil {
-		return err
-	}
-	if l == nil {
+		c.balancer = "https://" + reachable(main.listener.Addr(), name)
+	case !isOurs:
 		c.log.Warn("functions in containers cannot reach the balancer: for main@label, let it listen beyond loopback with --balancer-listen", "address", main.url)
-		return nil
+	default:
+		l, err := listenAt(ctx, gateway, main.listener.Addr())
+		if err != nil {
+			return err
+		}
+		c.face = &face{listener: l, authority: main.authority, log: c.log}
+		c.balancer = "https://" + l.Addr().String()
 	}
-	c.face = &face{listener: l, authority: main.authority, log: c.log}
-	c.balancer = "https://" + l.Addr().String()
 	return nil
 }
 
-func withinReach(gateway string) string {
-	if gateway == "" {
-		return hostname()
-	}
-	return gateway
-}
-
-// hostOf is the address at the gateway, or, where the gateway is on no machine of ours, that by which
-// Docker Desktop leads to our loopback.
-func hostOf(l, api net.Listener) string {
-	if l != nil {
-		return l.Addr().String()
+// reachAPI sees to an API that listens on loopback.
+func (c *containers) reachAPI(ctx context.Context, name string, isOurs bool, api net.Listener) error {
+	if isOurs {
+		l, err := listenAt(ctx, name, api.Addr())
+		if err != nil {
+			return err
+		}
+		c.api, c.apiHost = l, "http://"+l.Addr().String()
+		return nil
 	}
 	_, port, err := net.SplitHostPort(api.Addr().String())
 	if err != nil {
-		return api.Addr().String()
+		return fmt.Errorf("the REST API's address: %w", err)
 	}
-	return net.JoinHostPort(desktopHost, port)
+	c.apiHost = "http://" + net.JoinHostPort(name, port)
+	if !c.flags.publish {
+		c.log.Warn("functions in containers cannot reach the REST API: let it listen beyond loopback with --listen", "address", api.Addr().String())
+	}
+	return nil
 }
 
-// listenAt listens at the gateway with the port of addr; nil: the gateway is not on this machine.
-func (c *containers) listenAt(ctx context.Context, gateway string, addr net.Addr) (net.Listener, error) {
+// isOwnAddress reports whether an address is one of this machine's.
+func isOwnAddress(address string) bool {
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(own, func(a net.Addr) bool {
+		n, ok := a.(*net.IPNet)
+		return ok && n.IP.String() == address
+	})
+}
+
+// listenAt listens at a network's gateway with the port of addr.
+func listenAt(ctx context.Context, gateway string, addr net.Addr) (net.Listener, error) {
 	_, port, err := net.SplitHostPort(addr.String())
-	if err != nil || gateway == "" {
+	if err != nil {
 		return nil, err
 	}
 	l, err := listen(ctx, net.JoinHostPort(gateway, port))
-	if errors.Is(err, syscall.EADDRNOTAVAIL) {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, fmt.Errorf("listening for containers: %w", err)
 	}
 	return l, nil
 }
 
-// driver removes what an earlier run left, and returns what makes the containers.
-func (c *containers) driver(ctx context.Context, dir string) (*docker.Driver, error) {
+// driver removes what an earlier run left, and returns what makes the containers. memory is what all of
+// them together may have, in megabytes.
+func (c *containers) driver(ctx context.Context, dir string, memory int) (*docker.Driver, error) {
 	id, err := platformID(dir)
 	if err != nil {
 		return nil, err
@@ -136,9 +153,19 @@ func (c *containers) driver(ctx context.Context, dir string) (*docker.Driver, er
 	}
 	f := c.flags
 	return docker.Open(ctx, c.engine, docker.Config{
-		Platform: id, Images: images, Pull: docker.Pull(f.pull), Network: f.network, Publish: f.publish, CPUs: f.cpus, Pids: f.pids,
+		Platform: id, Images: images, Pull: docker.Pull(f.pull), Network: f.network, Publish: f.publish, Memory: memory, CPUs: f.cpus, Pids: f.pids,
 		APIHost: c.apiHost, Balancer: c.balancer, Token: clientToken(dir), Log: c.log,
 	})
+}
+
+// prewarm is what the kinds' stemCells ask for.
+func (c *containers) prewarm() (list []invoker.Prewarm) {
+	for _, k := range c.kinds {
+		for _, cell := range k.StemCells {
+			list = append(list, invoker.Prewarm{Kind: k.Name, Count: cell.Count, Memory: cell.Memory})
+		}
+	}
+	return list
 }
 
 // clientToken returns what reads the balancer's token for runtimes: it may be replaced while we run.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -209,8 +210,9 @@ func (s *standalone) run(ctx context.Context, out io.Writer) error {
 func (s *standalone) platformConfig(ctx context.Context, kinds *kind.Set) (platform.Config, error) {
 	config := platform.Config{Dir: s.dir, Invoker: s.pool, Limits: s.limits, Store: s.store, Log: s.log}
 	if s.containers != nil {
-		driver, err := s.containers.driver(ctx, s.dir)
+		driver, err := s.containers.driver(ctx, s.dir, s.pool.Memory)
 		config.Driver, config.Kinds, config.Blackbox = driver, s.containers.kinds, true
+		config.Invoker.Prewarm = slices.Concat(s.containers.prewarm(), s.pool.Prewarm)
 		return config, err
 	}
 	driver, err := s.processDriver(kinds)

@@ -64,3 +64,14 @@ func TestKillReachesTheGroup(t *testing.T) {
 	}
 	b.close(0)
 }
+
+// An action that was made where there were containers says what it needs.
+func TestProcessesHaveNoImages(t *testing.T) {
+	d, err := NewProcess(ProcessConfig{Command: []string{"true"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Start(t.Context(), Spec{Kind: "blackbox", Image: "a/b"}); err == nil || !strings.Contains(err.Error(), "--driver docker") {
+		t.Errorf("%v", err)
+	}
+}

@@ -85,7 +85,7 @@ func (g *rig) listen(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		d.Ack()
+		d.Ack(context.Background())
 		g.mu.Lock()
 		g.waiting[d.Body.ActivationID] <- d.Body
 		g.mu.Unlock()

@@ -100,6 +100,9 @@ func removeContainers() error {
 	return nil
 }
 
+// removeNetwork removes a network that no container is in any more.
+func removeNetwork(name string) { exec.Command("docker", "network", "rm", name).Run() }
+
 // docker runs a command of the client, and returns what it printed on stdout.
 func docker(t *testing.T, args ...string) string {
 	t.Helper()

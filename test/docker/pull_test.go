@@ -159,7 +159,7 @@ func TestPlatformPullsImages(t *testing.T) {
 		t.Errorf("one image was pulled %d times", n)
 	}
 	p.put("nothing", exe{Kind: "blackbox", Image: strings.Replace(missing, "1.0", "2.0", 1)}, "")
-	p.fails("nothing", "{}", 2, "Failed to pull container image '"+strings.Replace(missing, "1.0", "2.0", 1)+"'. (the Docker engine says: manifest for ")
+	p.fails("nothing", "{}", 2, "Failed to pull container image '"+strings.Replace(missing, "1.0", "2.0", 1)+"'. (the Docker engine says: manifest")
 	r.Close()
 	p.put("away", exe{Kind: "blackbox", Image: strings.Replace(missing, "1.0", "3.0", 1)}, "")
 	p.fails("away", "{}", 2, "connection refused")

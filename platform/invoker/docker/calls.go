@@ -99,7 +99,7 @@ func (e *Engine) remove(ctx context.Context, id string) error {
 // attach opens the stream of what a container prints, in Docker's frames; what is written to
 // it is the container's standard input, if it was made with one.
 func (e *Engine) attach(ctx context.Context, id string, stdin bool) (io.ReadWriteCloser, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, askWithin, &lateError{e.host, askWithin})
+	ctx, cancel := context.WithTimeoutCause(ctx, e.askLimit, &lateError{e.host, e.askLimit})
 	defer cancel()
 	query := url.Values{"stream": {"1"}, "stdout": {"1"}, "stderr": {"1"}}
 	if stdin {
@@ -139,7 +139,7 @@ func (e *Engine) ranOutOfMemory(ctx context.Context, id string, since time.Time)
 		"until":   {unixSeconds(now)}, // it has passed when the engine reads it: the answer ends at once
 		"filters": {filters(map[string][]string{"container": {id}, "event": {"oom"}})},
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, askWithin, &lateError{e.host, askWithin})
+	ctx, cancel := context.WithTimeoutCause(ctx, e.askLimit, &lateError{e.host, e.askLimit})
 	defer cancel()
 	resp, err := e.send(ctx, http.MethodGet, "/events", query, nil, nil)
 	if err != nil {

@@ -97,7 +97,7 @@ const probeWithin = 50 * time.Millisecond
 
 // awaitPort waits until the runtime listens behind its published port.
 func (c *container) awaitPort(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, changeWithin)
+	ctx, cancel := context.WithTimeout(ctx, c.driver.engine.changeLimit)
 	defer cancel()
 	for !listens(ctx, c.addr) {
 		select {
@@ -153,7 +153,7 @@ func (c *container) Kill(ctx context.Context) error {
 
 // discard ends a container that never came to serve.
 func (c *container) discard(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, changeWithin)
+	ctx, cancel := context.WithTimeout(ctx, c.driver.engine.changeLimit)
 	defer cancel()
 	if err := c.remove(ctx); err != nil {
 		c.driver.cfg.Log.Warn("a container that did not start could not be removed yet", "name", c.name, "error", err)

@@ -141,11 +141,8 @@ func (d *Driver) Start(ctx context.Context, spec invoker.Spec) (invoker.Containe
 		}
 	}
 	found, err := d.ensure(ctx, ref)
-	switch {
-	case err != nil && spec.Image != "" && ctx.Err() == nil && !isAway(err):
-		return nil, &invoker.ImageError{Image: ref, Err: err}
-	case err != nil:
-		return nil, fmt.Errorf("the image %s for the kind %s: %w", ref, spec.Kind, err)
+	if err != nil {
+		return nil, whyNoImage(ctx, ref, spec, err)
 	}
 	found.ours = found.ours && spec.Image == "" // a user's image may bear any label
 	body, err := d.body(ref, found, spec)
@@ -160,6 +157,17 @@ func (d *Driver) Start(ctx context.Context, spec invoker.Spec) (invoker.Containe
 		return nil, fmt.Errorf("starting a container of the image %s: %w", ref, err)
 	}
 	return c, nil
+}
+
+// whyNoImage says what is wrong with an image, and whose fault that is.
+func whyNoImage(ctx context.Context, ref string, spec invoker.Spec, err error) error {
+	switch {
+	case ctx.Err() != nil || isAway(err):
+		return err
+	case spec.Image != "":
+		return &invoker.ImageError{Image: ref, Err: err}
+	}
+	return fmt.Errorf("the image %s of the kind %s cannot be had (%w): build or pull it, or name another with --image", ref, spec.Kind, err)
 }
 
 // make makes a container. When that fails, nothing is left of it, or the sweeper will find it.

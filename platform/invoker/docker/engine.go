@@ -42,6 +42,8 @@ type Engine struct {
 	host string // as the operator says it
 	base string // what stands before a path
 	http *http.Client
+	// How long a call may take that only asks, and one that changes something.
+	askLimit, changeLimit time.Duration
 }
 
 // An engineError is an engine's refusal.
@@ -62,7 +64,7 @@ func refusedWith(err error, status int) bool {
 // one that DOCKER_HOST names, or the default. With DOCKER_TLS_VERIFY or DOCKER_CERT_PATH a tcp
 // host is spoken to by TLS, as Docker's own client does.
 func Connect(ctx context.Context, host string) (*Engine, error) {
-	e := &Engine{host: cmp.Or(host, os.Getenv("DOCKER_HOST"), DefaultHost)}
+	e := &Engine{host: cmp.Or(host, os.Getenv("DOCKER_HOST"), DefaultHost), askLimit: askWithin, changeLimit: changeWithin}
 	transport, err := e.transport()
 	if err != nil {
 		return nil, err
@@ -183,11 +185,11 @@ func chooseVersion(lowest, highest string) (apiVersion, error) {
 // ask makes a call that is answered soon, change one that takes the engine some time. in goes as JSON,
 // out comes as JSON; either may be nil.
 func (e *Engine) ask(ctx context.Context, method, path string, query url.Values, in, out any) error {
-	return e.within(ctx, askWithin, method, path, query, in, out)
+	return e.within(ctx, e.askLimit, method, path, query, in, out)
 }
 
 func (e *Engine) change(ctx context.Context, method, path string, query url.Values, in, out any) error {
-	return e.within(ctx, changeWithin, method, path, query, in, out)
+	return e.within(ctx, e.changeLimit, method, path, query, in, out)
 }
 
 func (e *Engine) within(ctx context.Context, limit time.Duration, method, path string, query url.Values, in, out any) error {

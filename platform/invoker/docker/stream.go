@@ -34,6 +34,9 @@ func demultiplex(r io.Reader, stdout, stderr io.Writer) error {
 		}
 		length := int64(binary.BigEndian.Uint32(header[4:]))
 		if _, err := io.CopyN(out[stream], in, length); err != nil {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
 			return fmt.Errorf("reading a container's output: %w", err)
 		}
 	}
