@@ -58,11 +58,11 @@ func TestBlackboxNeedsContainers(t *testing.T) {
 	put := &PutExec{Kind: "blackbox", Image: "a/b"}
 	c := &Controller{cfg: Config{Kinds: DefaultKinds(), Limits: DefaultLimits()}}
 	var a Action
-	if _, err := c.applyExec(&a, put); err == nil || !strings.Contains(err.Error(), "--driver docker") {
+	if _, err := c.applyExec(&a, put, nil, Allowance{}); err == nil || !strings.Contains(err.Error(), "--driver docker") {
 		t.Errorf("without containers: %v", err)
 	}
 	c.cfg.Blackbox = true
-	code, err := c.applyExec(&a, put)
+	code, err := c.applyExec(&a, put, nil, Allowance{})
 	if err != nil || *code != "" || a.Exec.Image != "a/b" || a.Exec.Kind != "blackbox" {
 		t.Errorf("with containers: %+v, %v", a.Exec, err)
 	}
@@ -71,7 +71,7 @@ func TestBlackboxNeedsContainers(t *testing.T) {
 		t.Error("there is no code, and some is shown")
 	}
 	text := "aGVsbG8="
-	if code, err = c.applyExec(&a, &PutExec{Kind: "blackbox", Image: "a/b", Code: &text}); err != nil || *code != text || !a.Exec.Binary {
+	if code, err = c.applyExec(&a, &PutExec{Kind: "blackbox", Image: "a/b", Code: &text}, nil, Allowance{}); err != nil || *code != text || !a.Exec.Binary {
 		t.Errorf("with code: %+v, %v", a.Exec, err)
 	}
 }
