@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -52,8 +53,59 @@ func TestPlatformOnPostgres(t *testing.T) {
 	if fmt.Sprint(rec.Response.Result) != "map[hello:Ada]" || len(rec.Logs) != 1 {
 		t.Errorf("the record: %+v", rec)
 	}
-	if _, err := os.Stat(s.dir + "/platform.db"); err == nil {
+	if _, err := os.Stat(filepath.Join(s.dir, "platform.db")); err == nil {
 		t.Error("there is a file of SQLite, too")
+	}
+}
+
+// While the database's server is away the platform says so, and it goes on by
+// itself when the server is back: also the runs' records are there then.
+func TestPlatformWhileItsDatabaseIsAway(t *testing.T) {
+	database.Server(t) // or skip
+	server, err := postgres.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Stop() })
+	at, err := server.Database(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared := t.TempDir()
+	s := startStandalone(t, t.TempDir(), "--store", at, "--share", shared)
+	s.put("slow", action{kind: "python:3", code: `import os, time
+def main(a):
+    open(a['dir'] + '/begun', 'w').close()
+    while not os.path.exists(a['dir'] + '/end'): time.sleep(.01)
+    return {'over': True}`})
+	running := s.invokeBeside("slow", fmt.Sprintf(`{"dir":%q}`, shared))
+	eventually(t, "it runs", func() bool {
+		_, err := os.Stat(filepath.Join(shared, "begun"))
+		return err == nil
+	})
+	server.Kill()
+	var failure struct{ Error string }
+	s.ask(503, "GET", restNS+"actions/slow", "", &failure)
+	if !strings.Contains(failure.Error, "database cannot be reached just now") {
+		t.Error(failure.Error)
+	}
+	if err := os.WriteFile(filepath.Join(shared, "end"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	over := <-running
+	if !over.Response.Success {
+		t.Errorf("a run under way: %+v", over)
+	}
+	if err := server.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the record is in the database", func() bool {
+		status, b := s.call("GET", restNS+"activations?name=slow", "")
+		return status == 200 && strings.Contains(string(b), over.ActivationID)
+	})
+	s.put("slow", action{kind: "python:3", code: "def main(a): return {'anew': True}"})
+	if got := s.result("slow", `{}`); got != `{"anew":true}` {
+		t.Error(got)
 	}
 }
 
@@ -143,7 +195,7 @@ func TestPlatformOnPostgresByTheEnvironment(t *testing.T) {
 	s := &standalone{dir: dir, process: start(t, []string{"WHISKAWAY_STORE=" + u.String(), "PGPASSWORD=" + password}, nil,
 		"standalone", "--listen", "127.0.0.1:0", "--balancer-listen", "127.0.0.1:0", "--data", dir)}
 	s.api = s.waitFor(`platform listening on (\S+)`)
-	s.auth = prop(t, dir+"/wskprops", "AUTH")
+	s.auth = prop(t, filepath.Join(dir, "wskprops"), "AUTH")
 	u.User = url.UserPassword(u.User.Username(), password)
 	checkHidden(t, s, u.String())
 }

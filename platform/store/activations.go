@@ -50,6 +50,10 @@ func (s *Database) Activations(ctx context.Context, f Filter) ([]*Activation, er
 		a := &Activation{Namespace: f.Namespace}
 		return a, scan(&a.ID, &a.Path, &a.Start, &a.Status, &a.Head, &a.Response, &a.Logs)
 	}
+	f, err := f.skipHours(ctx, s.reader())
+	if err != nil {
+		return nil, fmt.Errorf("listing activations: %w", err)
+	}
 	statement, args := f.page()
 	list, err := all(ctx, s.reader(), scan, statement, args...)
 	if err != nil {
@@ -76,8 +80,7 @@ func (s *Database) CountActivations(ctx context.Context, f Filter) (int, error) 
 	if err := s.writer.flush(ctx, f.Namespace); err != nil {
 		return 0, err
 	}
-	where, args := f.where()
-	n, err := s.reader().count(ctx, where, args...)
+	n, err := f.count(ctx, s.reader())
 	if err != nil {
 		return 0, fmt.Errorf("counting activations: %w", err)
 	}
@@ -112,20 +115,58 @@ const rowsAtOnce = 64
 // insertActivations adds records, or writes over those of the same id. No id may
 // come twice.
 func insertActivations(ctx context.Context, tx queryer, list []*Activation) error {
+	counts := tally{}
 	for some := range slices.Chunk(list, rowsAtOnce) {
-		args := make([]any, 0, len(some)*9)
-		for _, a := range some {
-			pkg, name := splitPath(a.Path)
-			args = append(args, a.ID, a.Namespace, pkg, name, a.Start, a.Status, a.Head, a.Response, a.Logs)
-		}
-		_, err := tx.exec(ctx, `INSERT INTO activations (id, namespace, package, name, start, status, head, response, logs)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`+strings.Repeat(", (?, ?, ?, ?, ?, ?, ?, ?, ?)", len(some)-1)+`
-			ON CONFLICT (id) DO UPDATE SET namespace = excluded.namespace, package = excluded.package, name = excluded.name,
-			start = excluded.start, status = excluded.status, head = excluded.head, response = excluded.response, logs = excluded.logs`, args...)
-		if err != nil {
+		if err := insertSome(ctx, tx, some, counts); err != nil {
 			return fmt.Errorf("inserting: %w", err)
 		}
 	}
+	return counts.write(ctx, tx)
+}
+
+func insertSome(ctx context.Context, tx queryer, some []*Activation, counts tally) error {
+	args := make([]any, 0, len(some)*9)
+	for _, a := range some {
+		pkg, name := splitPath(a.Path)
+		args = append(args, a.ID, a.Namespace, pkg, name, a.Start, a.Status, a.Head, a.Response, a.Logs)
+	}
+	id := func(scan func(...any) error) (id string, err error) {
+		err = scan(&id)
+		return id, err
+	}
+	added, err := scanAll(ctx, tx, id, `INSERT INTO activations (id, namespace, package, name, start, status, head, response, logs)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`+strings.Repeat(", (?, ?, ?, ?, ?, ?, ?, ?, ?)", len(some)-1)+`
+		ON CONFLICT (id) DO NOTHING RETURNING id`, args)
+	if err != nil {
+		return tx.dialect.explain(err)
+	}
+	for _, a := range some {
+		if len(added) < len(some) && !slices.Contains(added, a.ID) {
+			if err := replaceActivation(ctx, tx, a, counts); err != nil {
+				return err
+			}
+			continue
+		}
+		counts.add(a.Namespace, a.Start, 1)
+	}
+	return nil
+}
+
+// replaceActivation writes over the record of the same id.
+func replaceActivation(ctx context.Context, tx queryer, a *Activation, counts tally) error {
+	var namespace string
+	var start int64
+	if err := tx.row(ctx, "SELECT namespace, start FROM activations WHERE id = ?", a.ID).Scan(&namespace, &start); err != nil {
+		return fmt.Errorf("replacing: %w", err)
+	}
+	pkg, name := splitPath(a.Path)
+	_, err := tx.exec(ctx, "UPDATE activations SET namespace = ?, package = ?, name = ?, start = ?, status = ?, head = ?, response = ?, logs = ? WHERE id = ?",
+		a.Namespace, pkg, name, a.Start, a.Status, a.Head, a.Response, a.Logs, a.ID)
+	if err != nil {
+		return fmt.Errorf("replacing: %w", err)
+	}
+	counts.add(namespace, start, -1)
+	counts.add(a.Namespace, a.Start, 1)
 	return nil
 }
 

@@ -75,15 +75,24 @@ func (s *Database) removeOf(ctx context.Context, namespace string, before time.T
 	}
 }
 
-func (s *Database) removeSome(ctx context.Context, namespace string, before time.Time) (removed int64, err error) {
+func (s *Database) removeSome(ctx context.Context, namespace string, before time.Time) (removed int, err error) {
 	err = s.inTx(ctx, func(tx queryer) error {
-		res, err := tx.exec(ctx, "DELETE FROM activations WHERE seq IN (SELECT seq FROM activations WHERE namespace = ? AND start < ? ORDER BY start LIMIT ?)",
+		start := func(scan func(...any) error) (start int64, err error) {
+			err = scan(&start)
+			return start, err
+		}
+		starts, err := all(ctx, tx, start,
+			"DELETE FROM activations WHERE seq IN (SELECT seq FROM activations WHERE namespace = ? AND start < ? ORDER BY start LIMIT ?) RETURNING start",
 			namespace, before.UnixMilli(), removeAtOnce)
 		if err != nil {
 			return err
 		}
-		removed, err = res.RowsAffected()
-		return err
+		counts := tally{}
+		for _, start := range starts {
+			counts.add(namespace, start, -1)
+		}
+		removed = len(starts)
+		return counts.write(ctx, tx)
 	})
 	return removed, err
 }

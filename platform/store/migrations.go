@@ -149,6 +149,21 @@ CREATE TABLE journal (
 	code_id BIGINT NOT NULL, sent BIGINT NOT NULL, body BYTEA NOT NULL
 );`,
 	},
+	// How many activations began in which hour since 1970: see tally.
+	{
+		sqlite: `
+CREATE TABLE activation_counts (
+	namespace TEXT NOT NULL, hour INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (namespace, hour)
+) STRICT, WITHOUT ROWID;
+INSERT INTO activation_counts (namespace, hour, n)
+	SELECT namespace, start / 3600000, count(*) FROM activations GROUP BY namespace, start / 3600000;`,
+		postgres: `
+CREATE TABLE activation_counts (
+	namespace TEXT NOT NULL, hour BIGINT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (namespace, hour)
+) WITH (fillfactor = 50); -- the same rows are written again and again
+INSERT INTO activation_counts (namespace, hour, n)
+	SELECT namespace, start / 3600000, count(*) FROM activations GROUP BY namespace, start / 3600000;`,
+	},
 }
 
 func (s *Database) migrate(ctx context.Context) error {

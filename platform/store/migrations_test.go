@@ -37,6 +37,9 @@ func TestAnOldFileIsBroughtToTodaysLayout(t *testing.T) {
 	if e.CodeID != 4 {
 		t.Errorf("the id %d was used before", e.CodeID)
 	}
+	if n, err := s.CountActivations(ctx, Filter{Namespace: "guest"}); n != 2 || err != nil {
+		t.Errorf("%d records, %v", n, err)
+	}
 	for name, want := range map[string]string{"": "a b", "hello": "a", "p/hello": "b", "q/hello": ""} {
 		list, err := s.Activations(ctx, Filter{Namespace: "guest", Path: name})
 		var ids []string
