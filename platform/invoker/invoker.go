@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/whiskaway/whiskaway/platform/bus"
@@ -60,6 +61,7 @@ type Invoker struct {
 	kill     context.CancelFunc // ends the runs
 	staying  context.Context    // ends when what is in the journal is left there
 	leave    context.CancelFunc
+	keeping  atomic.Bool // what is left is nobody's before the next start
 	inFlight chan struct{}
 	taking   sync.WaitGroup
 	running  sync.WaitGroup
@@ -89,7 +91,8 @@ func New(cfg Config, driver Driver, st store.Store, topic bus.Topic[*bus.Run], r
 func (v *Invoker) Containers() (idle, busy int) { return v.pool.counts() }
 
 // Close takes no more runs, waits for those in flight until ctx ends, cancels
-// the rest, and removes all containers.
+// the rest, and removes all containers. What is in the journal and was not sent goes
+// back to the topic, for other invokers.
 func (v *Invoker) Close(ctx context.Context) error {
 	v.leave()
 	v.stop()
@@ -137,9 +140,14 @@ func (v *Invoker) take(ctx, runCtx context.Context) {
 // acknowledged before the run is sent: from then on nobody may repeat it.
 func (v *Invoker) handle(ctx context.Context, d *bus.Delivery[*bus.Run]) {
 	run, received := d.Body, time.Now()
-	e := (&turn{v: v, d: d}).execute(ctx)
-	// Also of what never came to be sent: its record says why, or it waits in the journal.
-	if err := d.Ack(context.Background()); err != nil || e == nil {
+	t := &turn{v: v, d: d}
+	e := t.execute(ctx)
+	if e == nil {
+		t.giveUp()
+		return
+	}
+	// Also of what never came to be sent: its record says why.
+	if err := d.Ack(context.Background()); err != nil {
 		return
 	}
 	if err := v.report(run, e, received); err != nil {
