@@ -17,9 +17,10 @@ var errLeft = errors.New("the run is left to others")
 
 // A turn is a delivery on its way to be sent.
 type turn struct {
-	v    *Invoker
-	d    *bus.Delivery[*bus.Run]
-	mine bool
+	v     *Invoker
+	d     *bus.Delivery[*bus.Run]
+	mine  bool
+	tried bool // to claim it: if it is not ours, it is another's
 }
 
 // claim is called right before a run's first byte leaves, and once more for the second
@@ -32,6 +33,7 @@ func (t *turn) claim() error {
 	if t.v.leaves(run) {
 		return errLeft
 	}
+	t.tried = true
 	if err := t.d.Ack(context.Background()); err != nil {
 		t.v.log.Warn("a run cannot be acknowledged, so that others may have it", "activation", run.ActivationID, "error", err)
 		return errLeft
@@ -72,10 +74,22 @@ func (t *turn) execute(ctx context.Context) *execution {
 	return t.v.execute(ctx, run, t.claim)
 }
 
-// Leave lets runs that are in the journal and not sent stay there, for the next start.
-// Others, somebody waits for them, go on.
+// giveUp settles what is left to others: another has it, or the next start will, or
+// another invoker of the topic.
+func (t *turn) giveUp() {
+	settle := t.d.Release
+	if t.tried || t.v.keeping.Load() {
+		settle = t.d.Ack
+	}
+	if err := settle(context.Background()); err != nil {
+		t.v.log.Debug("a run that was left to others could not be settled", "activation", t.d.Body.ActivationID, "error", err)
+	}
+}
+
+// Leave lets runs that are in the journal and not sent stay there, for the next start:
+// the whole platform stops. Others, for which somebody waits, go on.
 func (v *Invoker) Leave() {
-	v.forNext.Store(true)
+	v.keeping.Store(true)
 	v.leave()
 }
 

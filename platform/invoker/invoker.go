@@ -29,7 +29,7 @@ type Invoker struct {
 	kill     context.CancelFunc // ends the runs
 	staying  context.Context    // ends when runs that are in the journal and not sent are left
 	leave    context.CancelFunc
-	forNext  atomic.Bool // they are left to the next start; otherwise to other invokers
+	keeping  atomic.Bool // what is left is nobody's before the next start
 	inFlight chan struct{}
 	taking   sync.WaitGroup
 	running  sync.WaitGroup
@@ -55,8 +55,9 @@ func New(cfg Config, driver Driver, st store.Store, topic bus.Topic[*bus.Run], r
 	return v, nil
 }
 
-// Close takes no more runs, gives back to the queue what is in the journal and was not sent, waits for those in flight until ctx ends, cancels
-// the rest, and removes all containers.
+// Close takes no more runs, waits for those in flight until ctx ends, cancels
+// the rest, and removes all containers. What is in the journal and was not sent goes
+// back to the topic, for other invokers.
 func (v *Invoker) Close(ctx context.Context) error {
 	v.stop()
 	v.taking.Wait() // before, or we would be given again what we leave
@@ -104,15 +105,14 @@ func (v *Invoker) take(ctx, runCtx context.Context) {
 // acknowledged before the run is sent: from then on nobody may repeat it.
 func (v *Invoker) handle(ctx context.Context, d *bus.Delivery[*bus.Run]) {
 	run, received := d.Body, time.Now()
-	e := (&turn{v: v, d: d}).execute(ctx)
-	if e == nil && !v.forNext.Load() {
-		if err := d.Release(context.Background()); err != nil {
-			v.log.Warn("a run could not be given back; the journal has it", "activation", run.ActivationID, "error", err)
-		}
+	t := &turn{v: v, d: d}
+	e := t.execute(ctx)
+	if e == nil {
+		t.giveUp()
 		return
 	}
-	// Also of what never came to be sent: its record says why, or it waits in the journal.
-	if err := d.Ack(context.Background()); err != nil || e == nil {
+	// Also of what never came to be sent: its record says why.
+	if err := d.Ack(context.Background()); err != nil {
 		return
 	}
 	if err := v.report(run, e, received); err != nil {
