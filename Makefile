@@ -43,6 +43,7 @@ bench: ## measure every station of the path and print a table with ratios
 	@scripts/setup demo
 	@$(MAKE) --no-print-directory build
 	$(GO) run ./bench -binary $(BIN)
+	$(GO) run ./bench/store
 
 sim: ## simulate placement against other policies; prints tables, writes docs/simulation.md and its plots
 	$(GO) run ./bench/sim -page docs/simulation.md

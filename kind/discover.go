@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -68,25 +69,9 @@ func (o Options) names() bool {
 }
 
 func search(ctx context.Context, opts Options) (found, error) {
-	var f found
-	for _, one := range []struct {
-		finder finder
-		named  string
-	}{
-		{pythonFinder, cmp.Or(opts.Python, os.Getenv("WHISKAWAY_PYTHON"))},
-		{nodeFinder, cmp.Or(opts.Node, os.Getenv("WHISKAWAY_NODE"))},
-		{goFinder, ""},
-	} {
-		if language, _, _ := strings.Cut(one.finder.kind, ":"); opts.Only != "" && opts.Only != language {
-			continue
-		}
-		i, ok, err := one.finder.search(ctx, one.named, opts)
-		if err != nil {
-			return f, err
-		}
-		if ok {
-			f.Interpreters = append(f.Interpreters, i)
-		}
+	f, err := searchOurs(ctx, opts)
+	if err != nil {
+		return f, err
 	}
 	for _, setting := range opts.Interpreters {
 		i, err := configured(ctx, setting, opts)
@@ -97,12 +82,47 @@ func search(ctx context.Context, opts Options) (found, error) {
 		f.Interpreters = slices.DeleteFunc(f.Interpreters, func(other interpreter) bool { return other.Kind == i.Kind })
 		f.Interpreters = append(f.Interpreters, i)
 	}
-	var err error
 	f.Compilers, err = parseCompilers(opts.Compilers)
 	f.Interpreters = slices.DeleteFunc(f.Interpreters, func(i interpreter) bool { // a compiler stands over it too
 		return slices.ContainsFunc(f.Compilers, func(c compiler) bool { return c.Kind == i.Kind })
 	})
 	return f, err
+}
+
+// searchOurs looks for the languages that have launchers, for all at the same time: what starts
+// an interpreter may be slow, such as pyenv's scripts, and a platform's start waits for this.
+func searchOurs(ctx context.Context, opts Options) (f found, err error) {
+	finders := []struct {
+		finder finder
+		named  string
+	}{
+		{pythonFinder, cmp.Or(opts.Python, os.Getenv("WHISKAWAY_PYTHON"))},
+		{nodeFinder, cmp.Or(opts.Node, os.Getenv("WHISKAWAY_NODE"))},
+		{goFinder, ""},
+	}
+	results := make([]struct {
+		interpreter
+		ok  bool
+		err error
+	}, len(finders))
+	var all sync.WaitGroup
+	for n, one := range finders {
+		if language, _, _ := strings.Cut(one.finder.kind, ":"); opts.Only != "" && opts.Only != language {
+			continue
+		}
+		r := &results[n]
+		all.Go(func() { r.interpreter, r.ok, r.err = one.finder.search(ctx, one.named, opts) })
+	}
+	all.Wait()
+	for _, r := range results {
+		if r.err != nil {
+			return f, r.err
+		}
+		if r.ok {
+			f.Interpreters = append(f.Interpreters, r.interpreter)
+		}
+	}
+	return f, nil
 }
 
 // configured finds an interpreter that an operator names as "python:3.12=/path".

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/whiskaway/whiskaway/function"
@@ -88,10 +89,15 @@ func TestFirstUsableInterpreterIsTaken(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	t.Setenv("PATH", filepath.Join(venv, "bin")+":"+os.Getenv("PATH"))
+	var mu sync.Mutex // the languages are looked for at the same time
 	var tried []kind.Command
 	var logs bytes.Buffer
 	usable := func(_ context.Context, c kind.Command) error {
-		tried = append(tried, c)
+		mu.Lock()
+		defer mu.Unlock()
+		if strings.HasPrefix(filepath.Base(c.Path), "python") {
+			tried = append(tried, c)
+		}
 		if strings.HasPrefix(c.Path, venv) {
 			return errors.New("it is hidden")
 		}

@@ -31,7 +31,7 @@ type Options struct {
 	Only string
 	// Proxy is for a runtime in its container.
 	Proxy Proxy
-	// Usable tries a command as functions are run: an interpreter that we can start
+	// Usable, which may be called several times at once, tries a command as functions are run: an interpreter that we can start
 	// may lie where they see nothing. nil: what we can start is usable.
 	Usable func(ctx context.Context, c Command) error
 	// Tool runs pip and the like; nil runs them as plain child processes. A

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/whiskaway/whiskaway/platform/bus"
 	"github.com/whiskaway/whiskaway/platform/controller"
@@ -11,6 +12,7 @@ import (
 // Config is what a platform needs. A zero field takes the default, where there is one.
 type Config struct {
 	Dir       string // where the state is kept; made if it is missing
+	Store     StoreConfig
 	Namespace string // "guest"
 	// Driver makes the containers.
 	Driver  invoker.Driver
@@ -20,6 +22,8 @@ type Config struct {
 	// Queue bounds the activations that were accepted and have not started:
 	// 10,000 of them, 256 MB.
 	Queue bus.Bounds
+	// LastRuns is how long Close waits for runs that nobody waits for: 10 s.
+	LastRuns time.Duration
 	// Build is the date of the build, as GET /api/v1 tells it: "2026-…".
 	Build string
 	Log   *slog.Logger
@@ -37,6 +41,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Queue == (bus.Bounds{}) {
 		c.Queue = bus.Bounds{Messages: 10_000, Bytes: 256 << 20}
+	}
+	if c.LastRuns == 0 {
+		c.LastRuns = 10 * time.Second
 	}
 	if c.Build == "" {
 		c.Build = "2026"

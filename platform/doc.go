@@ -9,5 +9,7 @@
 // callers who read a result as it comes.
 //
 // What must hold here: there is no well-known key; the key in clear is in one file
-// that only its owner may read; state survives a restart; Close leaves no process.
+// that only its owner may read; state survives a restart, and so do promises: what
+// was accepted runs after it, or its record says why not (recover.go); Close leaves
+// no process.
 package platform

@@ -123,10 +123,11 @@ func TestDeadIdleContainerIsReplaced(t *testing.T) {
 func TestAlwaysTrue4CloseLeavesNoProcess(t *testing.T) {
 	h := open(t, t.TempDir(), nil)
 	h.action("a", "x", "")
-	h.action("slow", "sleep=60000", "")
+	began := filepath.Join(t.TempDir(), "began")
+	h.action("slow", "count="+began+" sleep=60000", "")
 	pid := pidOf(h.invoke(200, "a", ""))
 	id := h.want(202, "POST", ns+"actions/slow", "")["activationId"].(string)
-	eventually(t, "the slow run", func() bool { _, busy := h.p.Containers(); return busy == 1 })
+	eventually(t, "the slow run", func() bool { return exists(began) })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // no patience with what runs
 	if err := h.p.Close(ctx); err != nil {
@@ -178,9 +179,10 @@ func TestAlwaysTrue7InvocationsDuringCloseAreRefused(t *testing.T) {
 	if err := os.WriteFile(gate, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	h.action("slow", "until="+gate, "")
+	began := filepath.Join(t.TempDir(), "began")
+	h.action("slow", "count="+began+" until="+gate, "")
 	id := h.want(202, "POST", ns+"actions/slow", "")["activationId"].(string)
-	eventually(t, "the slow run", func() bool { _, busy := h.p.Containers(); return busy == 1 })
+	eventually(t, "the slow run", func() bool { return exists(began) })
 	closed := make(chan error)
 	go func() { closed <- h.p.Close(context.Background()) }()
 	eventually(t, "a refusal", func() bool {

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -12,5 +13,10 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
-	os.Exit(harness.Main(m, "..", func(built string) { binary = built }))
+	status := harness.Main(m, "..", func(built string) { binary = built })
+	if err := database.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
 }

@@ -31,7 +31,7 @@ func newBalancer(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "balancer",
 		Short: "The load balancer: servers join it, clients go to it",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	f := cmd.Flags()
@@ -75,7 +75,7 @@ func (c *balancerCommand) run(ctx context.Context, out io.Writer) error {
 	}
 	hurry, stop := secondSignal(ctx)
 	defer stop()
-	defer closeUnless(hurry, log, bal)
+	defer closeUnless(hurry, log, "the balancer", bal.Close)
 	handler := wire.NewHandler(wire.HandlerConfig{Host: bal, Auth: tokens, Tokens: tokens, Join: joinBalancer(bal), Log: log})
 	defer handler.Close()
 	unpublish, err := face.publish(dir)
@@ -115,13 +115,6 @@ func openBalancer(dir string, scale *scaler.Scaler, log *slog.Logger) (*balancer
 		cfg.Scales, cfg.ScaleTrouble = scale.Serves, scale.Trouble
 	}
 	return balancer.Open(cfg)
-}
-
-// closeUnless ends the balancer in good order, unless somebody is in a hurry.
-func closeUnless(hurry context.Context, log *slog.Logger, bal *balancer.Balancer) {
-	if hurry.Err() == nil {
-		closeInTime(log, "the balancer", bal.Close)
-	}
 }
 
 // greet says what to do next.

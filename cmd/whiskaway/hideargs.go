@@ -2,20 +2,26 @@ package main
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"unsafe"
 )
 
-// hideToken overwrites the value of --token in this process's command line, once it was read:
+// secretFlags are those whose values are for us alone: a token, and a URL that may have a password in it.
+func secretFlags() []string { return []string{"--token", "--store"} }
+
+// hideSecrets overwrites the values of secretFlags in this process's command line, once it was read:
 // every user of the machine can see that (`ps`), functions perhaps too. On Linux the bytes of os.Args
 // are those that the kernel shows.
-func hideToken(args []string) {
+func hideSecrets(args []string) {
 	for i, arg := range args {
+		flag, value, given := strings.Cut(arg, "=")
 		switch {
-		case arg == "--token" && i+1 < len(args):
+		case !slices.Contains(secretFlags(), flag):
+		case given:
+			overwrite(value)
+		case i+1 < len(args):
 			overwrite(args[i+1])
-		case strings.HasPrefix(arg, "--token="):
-			overwrite(arg[len("--token="):])
 		}
 	}
 }
@@ -37,7 +43,7 @@ func takeArgs() []string {
 		args[i] = strings.Clone(arg)
 	}
 	if len(os.Args) > 0 {
-		hideToken(os.Args[1:])
+		hideSecrets(os.Args[1:])
 	}
 	return args
 }

@@ -37,6 +37,13 @@ func closeInTime(log *slog.Logger, what string, end func(context.Context) error)
 	closeWithin(closeTimeout, log, what, end)
 }
 
+// closeUnless is closeInTime, unless somebody is in a hurry.
+func closeUnless(hurry context.Context, log *slog.Logger, what string, end func(context.Context) error) {
+	if hurry.Err() == nil {
+		closeInTime(log, what, end)
+	}
+}
+
 func closeWithin(limit time.Duration, log *slog.Logger, what string, end func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()

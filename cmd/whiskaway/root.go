@@ -32,6 +32,7 @@ func newRoot(token string) *cobra.Command {
 		Version:       version,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(wrongFlag)
 	flags := root.PersistentFlags()
 	flags.StringVar(&o.logLevel, "log-level", "info", "what to log: debug, info, warn or error")
 	flags.StringVar(&o.logFormat, "log-format", "text", "how to log: text or json")

@@ -54,7 +54,7 @@ OW_ACTIVATE_PROXY_SERVER=1 makes this a server: for clients that show
 WHISKAWAY_TOKEN, as "whiskaway server --listen" does, or with
 WHISKAWAY_OPENSERVERLESS_NAMESPACE for OpenServerless's own clients, as
 "whiskaway server --openserverless" does.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: c.main,
 	}
 	f := cmd.Flags()

@@ -39,7 +39,7 @@ func newServer(o *options) *cobra.Command {
 			"the direct clients' tokens are then in the data directory. With --advertise the\n" +
 			"balancers are told an address of --listen, and dial this machine.\n" +
 			"With --openserverless it serves OpenServerless's clients, who know no tokens.",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	f := cmd.Flags()

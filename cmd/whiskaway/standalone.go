@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -16,6 +18,7 @@ import (
 	"github.com/whiskaway/whiskaway/function"
 	"github.com/whiskaway/whiskaway/kind"
 	"github.com/whiskaway/whiskaway/platform"
+	"github.com/whiskaway/whiskaway/platform/controller"
 	"github.com/whiskaway/whiskaway/platform/invoker"
 	"github.com/whiskaway/whiskaway/server"
 	"github.com/whiskaway/whiskaway/wire"
@@ -28,9 +31,12 @@ const localLabel = "local"
 type standaloneCommand struct {
 	*options
 	listen, balancerListen, data, pprof string
+	drain                               time.Duration
 	labels                              []string
 	machine                             machineFlags
+	compose                             composeFlags
 	tls                                 tlsFlags
+	store                               storeFlags
 }
 
 func newStandalone(o *options) *cobra.Command {
@@ -38,7 +44,7 @@ func newStandalone(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "standalone",
 		Short: "The whole platform on this machine: OpenWhisk's API, a load balancer and a server",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	f := cmd.Flags()
@@ -46,8 +52,11 @@ func newStandalone(o *options) *cobra.Command {
 	f.StringVar(&c.balancerListen, "balancer-listen", "127.0.0.1:3234", "where the load balancer listens")
 	f.StringVar(&c.data, "data", "", "the data directory (default: whiskaway/standalone under the user's state directory)")
 	f.StringArrayVar(&c.labels, "label", nil, "a further label of this machine's own server; may be repeated")
+	f.DurationVar(&c.drain, "drain-timeout", callersTimeout, "how long callers who wait for an activation are still served when the platform is to stop; a second signal ends it at once")
 	c.machine.add(f)
+	c.compose.add(f)
 	c.tls.add(f)
+	c.store.add(f)
 	pprofFlag(f, &c.pprof)
 	return cmd
 }
@@ -57,19 +66,32 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if c.drain < 0 {
+		return errors.New("--drain-timeout must not be negative; 0 answers callers who wait at once, without a result")
+	}
+	limits := controller.DefaultLimits()
+	if err := c.compose.apply(&limits); err != nil {
+		return err
+	}
 	dir, err := dataDir(c.data, "standalone")
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making the data directory: %w", err)
+	release, err := takeData(dir, "whiskaway standalone")
+	if err != nil {
+		return err
 	}
+	defer release()
 	if !function.IsLoopback(c.listen) {
 		log.Warn("the REST API listens beyond loopback without TLS: put a TLS proxy before it", "address", c.listen)
 	}
-	api, err := listen(ctx, c.listen)
+	state, err := c.store.config()
 	if err != nil {
 		return err
+	}
+	api, err := listen(ctx, c.listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
 	}
 	defer api.Close()
 	face, err := listenWire(ctx, c.balancerListen, dir, &c.tls, log)
@@ -77,7 +99,10 @@ func (c *standaloneCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer face.close()
-	s := standalone{log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine, pprof: c.pprof}
+	s := standalone{
+		log: log, dir: dir, api: api, face: face, labels: append([]string{localLabel}, c.labels...), machine: &c.machine,
+		limits: limits, store: state, pprof: c.pprof, drain: c.drain,
+	}
 	return s.run(ctx, out)
 }
 
@@ -89,10 +114,18 @@ type standalone struct {
 	face    *face
 	labels  []string
 	machine *machineFlags
+	limits  controller.Limits
+	store   platform.StoreConfig
 	pprof   string
+	drain   time.Duration
 }
 
+// callersTimeout is the longest that a blocking call may wait.
+const callersTimeout = time.Minute
+
 func (s *standalone) run(ctx context.Context, out io.Writer) error {
+	hurry, stop := secondSignal(ctx)
+	defer stop()
 	tokens, err := s.face.tokens(s.dir)
 	if err != nil {
 		return err
@@ -109,20 +142,20 @@ func (s *standalone) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	m.tellWalls(host)
-	defer closeInTime(s.log, "the server", host.Close)
+	defer closeUnless(hurry, s.log, "the server", host.Close)
 	bal, err := balancer.Open(balancer.Config{Dir: filepath.Join(s.dir, "balancer"), Log: s.log})
 	if err != nil {
 		return err
 	}
-	defer closeInTime(s.log, "the balancer", bal.Close)
+	defer closeUnless(hurry, s.log, "the balancer", bal.Close)
 	handler := wire.NewHandler(wire.HandlerConfig{Host: bal, Auth: tokens, Tokens: tokens, Join: joinBalancer(bal), Log: s.log})
 	defer handler.Close()
 	plat, err := s.openPlatform(ctx, m.kinds)
 	if err != nil {
 		return err
 	}
-	defer closeInTime(s.log, "the platform", plat.Close)
-	return s.serve(ctx, out, host, bal, handler, plat)
+	defer closeUnless(hurry, s.log, "the platform", plat.Close)
+	return s.serve(ctx, hurry, out, host, bal, handler, plat)
 }
 
 func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platform.Platform, error) {
@@ -144,10 +177,13 @@ func (s *standalone) openPlatform(ctx context.Context, kinds *kind.Set) (*platfo
 	if err != nil {
 		return nil, err
 	}
-	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Log: s.log})
+	defer forgetStore()
+	return platform.Open(ctx, platform.Config{Dir: s.dir, Driver: driver, Store: s.store, Limits: s.limits, Log: s.log})
 }
 
-func (s *standalone) serve(ctx context.Context, out io.Writer, host *server.Server, bal *balancer.Balancer, h *wire.Handler, plat *platform.Platform) error {
+// serve serves until ctx ends and the platform has ended after that: whoever waits for an
+// activation gets the answer, and what runs for it may need the balancer and the server. hurry ends that, too.
+func (s *standalone) serve(ctx, hurry context.Context, out io.Writer, host *server.Server, bal *balancer.Balancer, h *wire.Handler, plat *platform.Platform) error {
 	props, err := plat.WriteProps(apiURL(s.api, loopback))
 	if err != nil {
 		return err
@@ -157,24 +193,26 @@ func (s *standalone) serve(ctx context.Context, out io.Writer, host *server.Serv
 		return err
 	}
 	defer unpublish()
-	g, ctx := errgroup.WithContext(ctx)
-	if err := servePprof(g, ctx, s.pprof); err != nil {
+	g, working := errgroup.WithContext(ctx)
+	if err := servePprof(g, working, s.pprof); err != nil {
 		return err
 	}
-	g.Go(func() error { return s.face.serve(ctx, h) })
-	// The platform ends before its connections: who waits for a run still gets the answer.
+	serving := drainFirst(ctx, working, hurry, g, s.drain, plat.Close)
+	g.Go(func() error { return s.face.serve(serving, h) })
+	g.Go(func() error { return untilFailed(serving, plat) })
+	// Also when something has failed the platform ends before its connections.
 	end := func() { closeInTime(s.log, "the platform", plat.Close) }
 	rest := wire.Server{Handler: plat.Handler(), Grace: requestGrace, OnShutdown: end, Log: s.log}
-	g.Go(func() error { return rest.Serve(ctx, s.api) })
+	g.Go(func() error { return rest.Serve(serving, s.api) })
 	g.Go(func() error {
-		err := bal.Join(ctx, balancer.Member{ID: host.ID(), Name: host.Name(), Host: host})
-		if ctx.Err() != nil {
+		err := bal.Join(serving, balancer.Member{ID: host.ID(), Name: host.Name(), Host: host})
+		if serving.Err() != nil {
 			return nil
 		}
 		return err
 	})
 	s.welcome(out, props)
-	return g.Wait()
+	return waitWithin(hurry, 0, g.Wait)
 }
 
 // emptyDir makes dir anew: what a killed platform left there is gone.

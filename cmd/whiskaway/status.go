@@ -32,7 +32,7 @@ func newStatus(o *options) *cobra.Command {
 		Long: "Show servers, labels, functions, workers and runs in flight, and what waits at the balancer.\n" +
 			"A server that is \"draining\" takes nothing new. One that is \"set aside\" has failed again and\n" +
 			"again, and is tried with single runs. QUEUED waits at a server.\n\n" + whomHelp,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	f := cmd.Flags()

@@ -20,7 +20,7 @@ func (c *tokenCommand) newCreate() *cobra.Command {
 		Short: "Make a token, and print it this one time",
 		Long: "Make a token, and print it this one time. Only its hash is kept.\n\n" +
 			"It is good within a second, also for a platform, balancer or server that runs.",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if role == "" {
 				return errors.New("say what the token is for: --role join, client or admin")

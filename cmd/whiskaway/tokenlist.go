@@ -19,7 +19,7 @@ func (c *tokenCommand) newList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the tokens, without what is secret of them",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.with(cmd.Context(), func(ctx context.Context, m managed) error {
 				list, err := m.ListTokens(ctx)

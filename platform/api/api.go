@@ -78,8 +78,11 @@ func (a *API) refusal(q *request, err error) reply {
 			a.log.Error("a request failed", "method", q.Method, "path", q.URL.Path, "transaction", q.transaction, "error", err)
 		}
 		refused = controller.Refuse(http.StatusInternalServerError, "There was an internal server error.")
-		if errors.Is(err, store.ErrDiskFull) {
+		switch {
+		case errors.Is(err, store.ErrDiskFull):
 			refused.Message = "The disk of the platform is full; its operator must make room."
+		case errors.Is(err, store.ErrUnreachable):
+			refused = controller.Refuse(http.StatusServiceUnavailable, "The platform's database cannot be reached just now, try again later.")
 		}
 	}
 	if refused.Status == http.StatusUnauthorized {

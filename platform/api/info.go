@@ -28,6 +28,7 @@ func (a *API) describe() (reply, error) {
 			"min_action_duration": l.Timeout.Min, "max_action_duration": l.Timeout.Max,
 			"min_action_memory": l.Memory.Min << 20, "max_action_memory": l.Memory.Max << 20,
 			"min_action_logs": l.Logs.Min << 20, "max_action_logs": l.Logs.Max << 20,
+			"sequence_length": l.Sequence,
 		},
 	})
 }

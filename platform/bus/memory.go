@@ -18,11 +18,17 @@ type Memory[T any] struct {
 	closed chan struct{}
 
 	mu       sync.Mutex
-	queue    []Message[T] // queue[head:] waits for a consumer
+	queue    []queued[T] // queue[head:] waits for a consumer
 	head     int
 	held     int // messages not yet acknowledged: queued or delivered
 	bytes    int64
 	isClosed bool
+}
+
+// queued is a message with what happened to it.
+type queued[T any] struct {
+	Message[T]
+	lost bool // a consumer that had it is gone
 }
 
 // NewMemory returns an empty topic.
@@ -46,7 +52,7 @@ func (t *Memory[T]) Publish(_ context.Context, m Message[T]) error {
 	}
 	t.held++
 	t.bytes += int64(m.Size)
-	t.queue = append(t.queue, m)
+	t.queue = append(t.queue, queued[T]{Message: m})
 	t.ready <- struct{}{} // never blocks: there are fewer tokens than held messages
 	return nil
 }
@@ -58,7 +64,7 @@ func (t *Memory[T]) Subscribe() (Subscription[T], error) {
 	if t.isClosed {
 		return nil, ErrClosed
 	}
-	return &subscription[T]{topic: t, out: map[uint64]Message[T]{}, closed: make(chan struct{})}, nil
+	return &subscription[T]{topic: t, out: map[uint64]queued[T]{}, closed: make(chan struct{})}, nil
 }
 
 // Close ends the topic: nothing can be published or received any more. It
@@ -71,7 +77,10 @@ func (t *Memory[T]) Close() []Message[T] {
 	}
 	t.isClosed = true
 	close(t.closed)
-	left := t.queue[t.head:]
+	left := make([]Message[T], 0, len(t.queue)-t.head)
+	for _, m := range t.queue[t.head:] {
+		left = append(left, m.Message)
+	}
 	t.queue, t.head = nil, 0
 	return left
 }
@@ -84,14 +93,14 @@ func (t *Memory[T]) Len() int {
 }
 
 // pop takes the first message; the caller holds a token for it.
-func (t *Memory[T]) pop() (Message[T], bool) {
+func (t *Memory[T]) pop() (queued[T], bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.isClosed {
-		return Message[T]{}, false
+		return queued[T]{}, false
 	}
 	m := t.queue[t.head]
-	t.queue[t.head] = Message[T]{} // let go of the body
+	t.queue[t.head] = queued[T]{} // let go of the body
 	t.head++
 	if t.head == len(t.queue) {
 		t.queue, t.head = t.queue[:0], 0
@@ -105,7 +114,7 @@ func (t *Memory[T]) pop() (Message[T], bool) {
 
 // settled takes an acknowledged message off the bound, or puts a released one
 // back in front.
-func (t *Memory[T]) settled(m Message[T], ack bool) {
+func (t *Memory[T]) settled(m queued[T], ack bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if ack || t.isClosed {
@@ -117,7 +126,7 @@ func (t *Memory[T]) settled(m Message[T], ack bool) {
 		t.head--
 		t.queue[t.head] = m
 	} else {
-		t.queue = append([]Message[T]{m}, t.queue...)
+		t.queue = append([]queued[T]{m}, t.queue...)
 	}
 	t.ready <- struct{}{}
 }
@@ -130,7 +139,7 @@ type subscription[T any] struct {
 
 	mu   sync.Mutex
 	last uint64
-	out  map[uint64]Message[T] // received and not settled; nil after Close
+	out  map[uint64]queued[T] // received and not settled; nil after Close
 }
 
 func (s *subscription[T]) Receive(ctx context.Context) (*Delivery[T], error) {
@@ -155,7 +164,7 @@ func (s *subscription[T]) Receive(ctx context.Context) (*Delivery[T], error) {
 	return s.deliver(m)
 }
 
-func (s *subscription[T]) deliver(m Message[T]) (*Delivery[T], error) {
+func (s *subscription[T]) deliver(m queued[T]) (*Delivery[T], error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.out == nil { // closed since the token was taken
@@ -165,17 +174,20 @@ func (s *subscription[T]) deliver(m Message[T]) (*Delivery[T], error) {
 	s.last++
 	id := s.last
 	s.out[id] = m
-	return NewDelivery(m, func(ack bool) { s.settle(id, ack) }), nil
+	return NewDelivery(m.Message, m.lost, func(_ context.Context, ack bool) error { return s.settle(id, ack) }), nil
 }
 
-func (s *subscription[T]) settle(id uint64, ack bool) {
+// settle is refused when the subscription was closed meanwhile: the message is others' now.
+func (s *subscription[T]) settle(id uint64, ack bool) error {
 	s.mu.Lock()
 	m, ok := s.out[id]
 	delete(s.out, id)
 	s.mu.Unlock()
-	if ok {
-		s.topic.settled(m, ack)
+	if !ok {
+		return ErrClosed
 	}
+	s.topic.settled(m, ack)
+	return nil
 }
 
 func (s *subscription[T]) Close() error {
@@ -188,6 +200,7 @@ func (s *subscription[T]) Close() error {
 	for id := last; id > 0 && len(out) > 0; id-- { // the oldest comes to lie in front
 		if m, ok := out[id]; ok {
 			delete(out, id)
+			m.lost = true
 			s.topic.settled(m, false)
 		}
 	}

@@ -1,6 +1,9 @@
 package bus
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // A Run asks an invoker to run an action once. It says all that an invoker
 // needs but the code, which it fetches by CodeID when it starts a container.
@@ -17,6 +20,15 @@ type Run struct {
 	Cause        string          // the activation that caused this one, if any
 	Reader       Reader          `json:"-"` // who reads the result's items as they come; nil: nobody
 	CausedBy     string          // "sequence": it is a part of a sequence or of a conductor's composition
+	Journaled    bool            // it is in the journal: an invoker claims it there before it sends it
+	Requeued     int64           // when a restart queued it again, in microseconds since 1970; 0: never
+	Sending      *Sending        `json:"-"` // of a caller who waits; nil: of none, or of one in another process
+}
+
+// Message returns the run as it travels. What it counts is its arguments and about what
+// the rest needs.
+func (r *Run) Message() Message[*Run] {
+	return Message[*Run]{Key: r.Action.FullName(), Size: len(r.Args) + 1024, Body: r}
 }
 
 // An Action is what an invoker must know of an action. It does not change:
@@ -51,6 +63,15 @@ func (a *Action) Path() string {
 		return a.Name
 	}
 	return a.Package + "/" + a.Name
+}
+
+// ListPath is Path as lists of activations know it: with the name of the binding that
+// the action was asked for through, if there is one.
+func (a *Action) ListPath() string {
+	if _, pkg, bound := strings.Cut(a.Binding, "/"); bound {
+		return pkg + "/" + a.Name
+	}
+	return a.Path()
 }
 
 // FullName returns "/namespace/package/name".

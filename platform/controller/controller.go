@@ -18,6 +18,8 @@ type Config struct {
 	Name   string
 	Limits Limits
 	Kinds  []Kind
+	// Codec is how runs are written into the journal.
+	Codec bus.Codec[*bus.Run]
 }
 
 // Controller answers for the entities, and sends invocations on their way.
@@ -29,7 +31,13 @@ type Controller struct {
 	subjects subjects
 	resolved resolvedActions
 	routes   routeTables
-	waiters  waiters
+	waiters  waiters // for the ends of runs
+	callers  waiters // for the ends of compositions
+	gate     gate
+
+	composing    context.Context // ends with the compositions
+	abort        context.CancelFunc
+	compositions compositions
 
 	replies bus.Subscription[*bus.Completed]
 	stop    context.CancelFunc
@@ -38,6 +46,9 @@ type Controller struct {
 
 // New starts a controller that publishes to runs and hears of ends on completed.
 func New(cfg Config, st store.Store, runs bus.Topic[*bus.Run], completed bus.Topic[*bus.Completed], log *slog.Logger) (*Controller, error) {
+	if cfg.Codec == nil {
+		return nil, errors.New("a controller needs a codec for its journal")
+	}
 	replies, err := completed.Subscribe()
 	if err != nil {
 		return nil, err
@@ -47,7 +58,11 @@ func New(cfg Config, st store.Store, runs bus.Topic[*bus.Run], completed bus.Top
 		cfg: cfg, log: log, store: st, runs: runs, replies: replies, stop: stop,
 		subjects: subjects{store: st},
 		waiters:  waiters{byID: map[string]chan *bus.Completed{}},
+		callers:  waiters{byID: map[string]chan *bus.Completed{}},
+
+		compositions: compositions{max: maxCompositions, maxCaused: maxCaused},
 	}
+	c.composing, c.abort = context.WithCancel(context.Background())
 	c.tasks.Go(func() { c.hear(ctx) })
 	return c, nil
 }
@@ -58,8 +73,8 @@ func (c *Controller) Limits() Limits { return c.cfg.Limits }
 // Kinds returns the kinds that actions may have.
 func (c *Controller) Kinds() []Kind { return c.cfg.Kinds }
 
-// Close hears of no more ends but those in unheard. Who still waits then learns
-// only the activation's id.
+// Close hears of no more ends but those in unheard. Compositions that wait for others
+// end, and their records say why. Who still waits then learns only the activation's id.
 func (c *Controller) Close(unheard []bus.Message[*bus.Completed]) error {
 	c.stop()
 	c.tasks.Wait()
@@ -67,6 +82,8 @@ func (c *Controller) Close(unheard []bus.Message[*bus.Completed]) error {
 		c.waiters.tell(m.Body)
 	}
 	c.waiters.dismiss()
+	c.compositions.close(c.abort)
+	c.callers.dismiss()
 	return c.replies.Close()
 }
 
@@ -81,20 +98,27 @@ func (c *Controller) hear(ctx context.Context) {
 			return
 		}
 		c.waiters.tell(d.Body)
-		d.Ack()
+		if err := d.Ack(ctx); err != nil && ctx.Err() == nil {
+			c.log.Error("acknowledging an activation's end", "error", err)
+		}
 	}
 }
 
-// waiters are the blocking calls in flight.
+// waiters are those who wait for the ends of activations.
 type waiters struct {
-	mu   sync.Mutex
-	byID map[string]chan *bus.Completed
+	mu     sync.Mutex
+	byID   map[string]chan *bus.Completed
+	closed bool
 }
 
 func (w *waiters) add(id string) <-chan *bus.Completed {
 	ch := make(chan *bus.Completed, 1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.closed {
+		close(ch)
+		return ch
+	}
 	w.byID[id] = ch
 	return ch
 }
@@ -115,10 +139,11 @@ func (w *waiters) tell(done *bus.Completed) {
 	}
 }
 
-// dismiss ends all waits.
+// dismiss ends all waits, and those to come.
 func (w *waiters) dismiss() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.closed = true
 	for id, ch := range w.byID {
 		close(ch)
 		delete(w.byID, id)

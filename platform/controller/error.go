@@ -35,7 +35,6 @@ func TooLarge(what string, is, limit int64) *Error {
 // The refusals that need no details.
 var (
 	errNotFound   = &Error{http.StatusNotFound, "The requested resource does not exist."}
-	errForbidden  = &Error{http.StatusForbidden, "The supplied authentication is not authorized to access this resource."}
 	errNotAllowed = &Error{http.StatusBadRequest, "Request defines parameters that are not allowed (e.g., reserved properties)."}
 
 	errOnBinding        = &Error{http.StatusBadRequest, "Operation not permitted on package binding."}

@@ -22,6 +22,10 @@ type Firing struct {
 // activation record that lists what came of it. The id is empty when there is no
 // active rule.
 func (c *Controller) Fire(ctx context.Context, f Firing) (id string, err error) {
+	if err := c.gate.enter(); err != nil {
+		return "", err
+	}
+	defer c.gate.leave()
 	e, err := get[Trigger](ctx, c, store.Triggers, f.Trigger)
 	if err != nil {
 		return "", err
@@ -50,7 +54,7 @@ func (c *Controller) Fire(ctx context.Context, f Firing) (id string, err error) 
 	if err != nil {
 		return "", err
 	}
-	return rec.ID, c.store.PutActivation(ctx, act)
+	return rec.ID, c.store.KeepActivation(context.WithoutCancel(ctx), act)
 }
 
 func anyActive(rules []*Entity[Rule]) bool {
@@ -79,7 +83,7 @@ func (c *Controller) fireRule(ctx context.Context, f Firing, r *Entity[Rule], ar
 		res.Error = "Rule '" + res.Rule + "' is inactive, action '" + res.Action + "' was not activated."
 		return res
 	}
-	id, _, err := c.Invoke(ctx, Invocation{
+	id, _, err := c.invoke(ctx, Invocation{
 		By: f.By, Action: r.Doc.Action.name(), Args: args, Transaction: f.Transaction,
 	})
 	var refused *Error

@@ -67,12 +67,3 @@ func (c *Controller) Authenticate(ctx context.Context, uuid, key string) (Identi
 	}
 	return Identity{Subject: sub.Name, Namespace: sub.Namespace, Key: uuid + ":" + key}, nil
 }
-
-// Resolve returns what a namespace in a path means to id: "_" is its own, and
-// any other than its own is forbidden.
-func (id Identity) Resolve(namespace string) (string, error) {
-	if namespace == "_" || namespace == id.Namespace {
-		return id.Namespace, nil
-	}
-	return "", errForbidden
-}

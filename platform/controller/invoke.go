@@ -34,6 +34,25 @@ type Reader interface {
 // Invoke sends an invocation on its way and returns the activation's id. done is
 // nil unless the end came within in.Wait, and before ctx ended.
 func (c *Controller) Invoke(ctx context.Context, in Invocation) (id string, done *bus.Completed, err error) {
+	leave, err := c.enter(in)
+	if err != nil {
+		return "", nil, err
+	}
+	defer leave()
+	return c.invoke(ctx, in)
+}
+
+// enter lets an invocation in, until leave, unless the platform stops. What has a cause belongs
+// to something that was let in.
+func (c *Controller) enter(in Invocation) (leave func(), err error) {
+	if in.Cause != "" {
+		return func() {}, nil
+	}
+	return c.gate.leave, c.gate.enter()
+}
+
+// invoke is Invoke for who is past the gate.
+func (c *Controller) invoke(ctx context.Context, in Invocation) (id string, done *bus.Completed, err error) {
 	a, err := c.resolve(ctx, in.By, in.Action)
 	if err != nil {
 		return "", nil, err
@@ -41,7 +60,7 @@ func (c *Controller) Invoke(ctx context.Context, in Invocation) (id string, done
 	if err := a.checkFinal(in.Args); err != nil {
 		return "", nil, err
 	}
-	return c.InvokeResolved(ctx, a, in)
+	return c.invokeResolved(ctx, a, in)
 }
 
 // checkFinal refuses arguments that set what must not be set.
@@ -64,14 +83,26 @@ func (a *ResolvedAction) checkFinal(args json.RawMessage) error {
 // InvokeResolved is Invoke for an action that was resolved before. Whoever did that
 // has decided that in.By may, and that in.Args may be; in.Action is not looked at.
 func (c *Controller) InvokeResolved(ctx context.Context, a *ResolvedAction, in Invocation) (id string, done *bus.Completed, err error) {
+	leave, err := c.enter(in)
+	if err != nil {
+		return "", nil, err
+	}
+	defer leave()
+	return c.invokeResolved(ctx, a, in)
+}
+
+func (c *Controller) invokeResolved(ctx context.Context, a *ResolvedAction, in Invocation) (id string, done *bus.Completed, err error) {
+	if a.isComposition() {
+		return c.compose(ctx, a, in)
+	}
 	run, err := newRun(a, in)
 	if err != nil {
 		return "", nil, err
 	}
 	if in.Wait <= 0 {
-		return run.ActivationID, nil, c.publish(ctx, run)
+		return run.ActivationID, nil, c.accept(ctx, run)
 	}
-	run.ReplyTo = c.cfg.Name
+	run.ReplyTo, run.Sending = c.cfg.Name, new(bus.Sending)
 	if in.Reader != nil {
 		in.Reader.Accepted(run.ActivationID)
 		run.Reader = in.Reader
@@ -81,7 +112,17 @@ func (c *Controller) InvokeResolved(ctx context.Context, a *ResolvedAction, in I
 	if err := c.publish(ctx, run); err != nil {
 		return "", nil, err
 	}
-	return run.ActivationID, await(ctx, end, in), nil
+	if done = await(ctx, end, in); done != nil || ctx.Err() != nil {
+		return run.ActivationID, done, nil
+	}
+	if err := c.acceptLate(ctx, run); err != nil {
+		return "", nil, err
+	}
+	select {
+	case done = <-end: // it came meanwhile
+	default:
+	}
+	return run.ActivationID, done, nil
 }
 
 // newRun is the run of an action that is no composition.
@@ -122,7 +163,7 @@ func await(ctx context.Context, end <-chan *bus.Completed, in Invocation) *bus.C
 }
 
 func (c *Controller) publish(ctx context.Context, run *bus.Run) error {
-	err := c.runs.Publish(ctx, bus.Message[*bus.Run]{Key: run.Action.FullName(), Size: len(run.Args) + 1024, Body: run})
+	err := c.runs.Publish(ctx, run.Message())
 	switch {
 	case errors.Is(err, bus.ErrFull):
 		return errOverloaded

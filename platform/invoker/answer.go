@@ -24,6 +24,9 @@ const (
 	msgRefusedTwice   = "The action was refused by two containers: %s"
 	msgReaderLeft     = "The caller who read the result as a stream has left, and the action was ended."
 	msgInvokerStopped = "The platform was stopped before the action ended."
+	msgKilled         = "The platform was killed while the action ran. The action may have run to its end, or in part; it is not run again."
+	msgInvokerGone    = "The invoker that had the action ended before it told what became of it. The action may have run; it is not run again."
+	msgNotClaimed     = "The action was not run: the platform could not write down that it was about to run it: %v"
 )
 
 // A verdict is what an activation came to.

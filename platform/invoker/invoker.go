@@ -58,6 +58,8 @@ type Invoker struct {
 	runs     bus.Subscription[*bus.Run]
 	stop     context.CancelFunc // ends the taking of runs
 	kill     context.CancelFunc // ends the runs
+	staying  context.Context    // ends when what is in the journal is left there
+	leave    context.CancelFunc
 	inFlight chan struct{}
 	taking   sync.WaitGroup
 	running  sync.WaitGroup
@@ -78,6 +80,7 @@ func New(cfg Config, driver Driver, st store.Store, topic bus.Topic[*bus.Run], r
 	takeCtx, stop := context.WithCancel(context.Background())
 	runCtx, kill := context.WithCancel(context.Background())
 	v.stop, v.kill = stop, kill
+	v.staying, v.leave = context.WithCancel(context.Background())
 	v.taking.Go(func() { v.take(takeCtx, runCtx) })
 	return v, nil
 }
@@ -88,6 +91,7 @@ func (v *Invoker) Containers() (idle, busy int) { return v.pool.counts() }
 // Close takes no more runs, waits for those in flight until ctx ends, cancels
 // the rest, and removes all containers.
 func (v *Invoker) Close(ctx context.Context) error {
+	v.leave()
 	v.stop()
 	v.taking.Wait()
 	done := make(chan struct{})
@@ -133,16 +137,14 @@ func (v *Invoker) take(ctx, runCtx context.Context) {
 // acknowledged before the run is sent: from then on nobody may repeat it.
 func (v *Invoker) handle(ctx context.Context, d *bus.Delivery[*bus.Run]) {
 	run, received := d.Body, time.Now()
-	e := v.execute(ctx, run, d.Ack)
-	d.Ack() // also of what never came to be sent: its record says why
+	e := (&turn{v: v, d: d}).execute(ctx)
+	// Also of what never came to be sent: its record says why, or it waits in the journal.
+	if err := d.Ack(context.Background()); err != nil || e == nil {
+		return
+	}
 	if err := v.report(run, e, received); err != nil {
 		v.log.Error("an activation's end could not be told", "activation", run.ActivationID, "error", err)
 	}
-}
-
-// Abandon writes the record of a run that nobody will take any more.
-func (v *Invoker) Abandon(run *bus.Run) error {
-	return v.report(run, ended(failed(store.StatusWhiskError, msgInvokerStopped)), time.Now())
 }
 
 // report writes the record and tells the controller that waits. No ctx ends it:

@@ -17,7 +17,7 @@ func record(run *bus.Run, e *execution, received time.Time) *store.Record {
 	r := &store.Record{
 		ID: run.ActivationID, Cause: run.Cause,
 		Name: run.Action.Name, Namespace: run.Namespace, Subject: run.Subject, Version: run.Action.Version,
-		Path:  run.Action.Path(),
+		Path:  run.Action.ListPath(),
 		Start: e.start.UnixMilli(), End: e.end.UnixMilli(), Duration: &duration,
 		Status: e.status, Result: e.result, Logs: e.logs,
 		Annotations: []store.Annotation{

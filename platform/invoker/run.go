@@ -28,11 +28,15 @@ type refusal struct{ reason string }
 func (r refusal) Error() string { return r.reason }
 
 // execute runs it, at most once. A container that refuses is replaced, once, by
-// a fresh one. sending is called right before the run's first byte leaves.
-func (v *Invoker) execute(ctx context.Context, run *bus.Run, sending func()) *execution {
+// a fresh one. sending is called right before the run's first byte leaves; it may forbid
+// that. nil: the run was not sent, and is left to others.
+func (v *Invoker) execute(ctx context.Context, run *bus.Run, sending func() error) *execution {
 	var reason string
 	for attempt := range 2 {
 		e, err := v.attempt(ctx, run, attempt > 0, sending)
+		if errors.Is(err, errLeft) {
+			return nil
+		}
 		var refused refusal
 		if !errors.As(err, &refused) {
 			return e
@@ -49,8 +53,11 @@ func ended(v verdict) *execution {
 	return &execution{verdict: v, start: now, end: now}
 }
 
-func (v *Invoker) attempt(ctx context.Context, run *bus.Run, fresh bool, sending func()) (*execution, error) {
+func (v *Invoker) attempt(ctx context.Context, run *bus.Run, fresh bool, sending func() error) (*execution, error) {
 	c, cold, err := v.container(ctx, run, fresh)
+	if err != nil && v.leaves(run) {
+		return nil, errLeft
+	}
 	if err != nil {
 		return ended(v.whyNoContainer(ctx, run, err)), nil
 	}
@@ -80,7 +87,9 @@ func (v *Invoker) attempt(ctx context.Context, run *bus.Run, fresh bool, sending
 func logBytes(run *bus.Run) int { return run.Action.Limits.Logs << 20 }
 
 func (v *Invoker) container(ctx context.Context, run *bus.Run, fresh bool) (*container, bool, error) {
-	until := time.UnixMicro(run.Accepted).Add(v.cfg.WaitLimit)
+	until := time.UnixMicro(max(run.Accepted, run.Requeued)).Add(v.cfg.WaitLimit)
+	ctx, cancel := v.whileWanted(ctx, run)
+	defer cancel()
 	w := want{
 		key:    key{run.Namespace, run.Action.FullName() + run.Action.Variant, run.Action.Revision},
 		memory: run.Action.Limits.Memory,
@@ -168,14 +177,16 @@ func (v *Invoker) postInit(ctx context.Context, c *container, body []byte) (answ
 }
 
 // run posts /run. A refusal is returned when it certainly never started.
-func (v *Invoker) run(ctx context.Context, c *container, run *bus.Run, e *execution, sending func()) error {
+func (v *Invoker) run(ctx context.Context, c *container, run *bus.Run, e *execution, sending func() error) error {
 	limit := timeLimit(run)
 	began := time.Now()
 	ctx, cancel := context.WithDeadline(ctx, began.Add(limit))
 	defer cancel()
 	ctx, stop := untilLeft(ctx, run)
 	defer stop()
-	sending()
+	if err := sending(); err != nil {
+		return v.unsent(run, e, err)
+	}
 	ans, err := c.http.ask(ctx, "/run", v.cfg.MaxResult, run.Reader, runBody(run, began.Add(limit)))
 	e.end = time.Now()
 	switch {

@@ -7,9 +7,20 @@ import (
 	"strings"
 )
 
+// pathOf makes an activation's path of its columns.
+const pathOf = "CASE WHEN package = '' THEN name ELSE package || '/' || name END"
+
 // PutActivation implements Store.
 func (s *Database) PutActivation(ctx context.Context, a *Activation) error {
 	return s.writer.put(ctx, a)
+}
+
+// KeepActivation implements Store.
+func (s *Database) KeepActivation(ctx context.Context, a *Activation) error {
+	if err := s.writer.put(ctx, a); err != nil {
+		return err
+	}
+	return s.writer.flush(ctx, a.Namespace)
 }
 
 // Activation implements Store.
@@ -22,7 +33,7 @@ func (s *Database) Activation(ctx context.Context, namespace, id string) (*Activ
 	}
 	a := &Activation{ID: id, Namespace: namespace}
 	err := s.reader().row(ctx,
-		"SELECT path, start, status, head, response, logs FROM activations WHERE id = ? AND namespace = ?", id, namespace).
+		"SELECT "+pathOf+", start, status, head, response, logs FROM activations WHERE id = ? AND namespace = ?", id, namespace).
 		Scan(&a.Path, &a.Start, &a.Status, &a.Head, &a.Response, &a.Logs)
 	if err != nil {
 		return nil, fmt.Errorf("reading an activation: %w", err)
@@ -32,32 +43,37 @@ func (s *Database) Activation(ctx context.Context, namespace, id string) (*Activ
 
 // Activations implements Store.
 func (s *Database) Activations(ctx context.Context, f Filter) ([]*Activation, error) {
-	if err := s.writer.flush(ctx); err != nil {
+	if err := s.writer.flush(ctx, f.Namespace); err != nil {
 		return nil, err
-	}
-	columns := "id, path, start, status, head, '', ''"
-	if f.Docs {
-		columns = "id, path, start, status, head, response, logs"
 	}
 	scan := func(scan func(...any) error) (*Activation, error) {
 		a := &Activation{Namespace: f.Namespace}
 		return a, scan(&a.ID, &a.Path, &a.Start, &a.Status, &a.Head, &a.Response, &a.Logs)
 	}
-	// The rows that are skipped are skipped in the index alone.
-	where, args := f.where()
-	const order = " ORDER BY start DESC, seq DESC"
-	list, err := all(ctx, s.reader(), scan, "SELECT "+columns+
-		" FROM activations WHERE seq IN (SELECT seq"+where+order+" LIMIT ? OFFSET ?)"+order,
-		append(args, orAll(f.Limit), f.Skip)...)
+	statement, args := f.page()
+	list, err := all(ctx, s.reader(), scan, statement, args...)
 	if err != nil {
 		return nil, fmt.Errorf("listing activations: %w", err)
 	}
 	return list, nil
 }
 
+// page is the statement for the records that f chooses, the youngest first. What
+// is skipped is skipped in the index alone.
+func (f Filter) page() (string, []any) {
+	columns := "id, " + pathOf + ", start, status, head, '', ''"
+	if f.Docs {
+		columns = "id, " + pathOf + ", start, status, head, response, logs"
+	}
+	where, args := f.where()
+	const order = " ORDER BY start DESC, seq DESC"
+	return "SELECT " + columns + " FROM activations WHERE seq IN (SELECT seq" + where + order + " LIMIT ? OFFSET ?)" + order,
+		append(args, orAll(f.Limit), f.Skip)
+}
+
 // CountActivations implements Store.
 func (s *Database) CountActivations(ctx context.Context, f Filter) (int, error) {
-	if err := s.writer.flush(ctx); err != nil {
+	if err := s.writer.flush(ctx, f.Namespace); err != nil {
 		return 0, err
 	}
 	where, args := f.where()
@@ -72,16 +88,13 @@ func (f Filter) where() (string, []any) {
 	var b strings.Builder
 	b.WriteString(" FROM activations WHERE namespace = ?")
 	args := []any{f.Namespace}
-	add := func(condition string, arg any) {
+	add := func(condition string, values ...any) {
 		b.WriteString(condition)
-		args = append(args, arg)
+		args = append(args, values...)
 	}
-	switch {
-	case f.Path == "":
-	case strings.Contains(f.Path, "/"):
-		add(" AND path = ? AND path <> name", f.Path)
-	default: // in whatever package
-		add(" AND name = ?", f.Path)
+	if f.Path != "" {
+		pkg, name := splitPath(f.Path)
+		add(" AND package = ? AND name = ?", pkg, name)
 	}
 	if f.Since != 0 {
 		add(" AND start >= ?", f.Since)
@@ -102,11 +115,12 @@ func insertActivations(ctx context.Context, tx queryer, list []*Activation) erro
 	for some := range slices.Chunk(list, rowsAtOnce) {
 		args := make([]any, 0, len(some)*9)
 		for _, a := range some {
-			args = append(args, a.ID, a.Namespace, a.name(), a.Path, a.Start, a.Status, a.Head, a.Response, a.Logs)
+			pkg, name := splitPath(a.Path)
+			args = append(args, a.ID, a.Namespace, pkg, name, a.Start, a.Status, a.Head, a.Response, a.Logs)
 		}
-		_, err := tx.exec(ctx, `INSERT INTO activations (id, namespace, name, path, start, status, head, response, logs)
+		_, err := tx.exec(ctx, `INSERT INTO activations (id, namespace, package, name, start, status, head, response, logs)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`+strings.Repeat(", (?, ?, ?, ?, ?, ?, ?, ?, ?)", len(some)-1)+`
-			ON CONFLICT (id) DO UPDATE SET namespace = excluded.namespace, name = excluded.name, path = excluded.path,
+			ON CONFLICT (id) DO UPDATE SET namespace = excluded.namespace, package = excluded.package, name = excluded.name,
 			start = excluded.start, status = excluded.status, head = excluded.head, response = excluded.response, logs = excluded.logs`, args...)
 		if err != nil {
 			return fmt.Errorf("inserting: %w", err)
@@ -115,5 +129,11 @@ func insertActivations(ctx context.Context, tx queryer, list []*Activation) erro
 	return nil
 }
 
-// name is the action's without its package.
-func (a *Activation) name() string { return a.Path[strings.LastIndexByte(a.Path, '/')+1:] }
+// splitPath splits "package/name"; "name" is in the default package, "".
+func splitPath(path string) (pkg, name string) {
+	pkg, name, ok := strings.Cut(path, "/")
+	if !ok {
+		return "", path
+	}
+	return pkg, name
+}

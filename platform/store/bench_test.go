@@ -1,6 +1,9 @@
 package store
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 // BenchmarkRecord is what a run costs the store before the disk.
 func BenchmarkRecord(b *testing.B) {
@@ -14,5 +17,29 @@ func BenchmarkRecord(b *testing.B) {
 		if _, err := r.Encode(); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkWriting is what a record costs the store, disk and all, when records
+// come as fast as they are taken.
+func BenchmarkWriting(b *testing.B) {
+	for _, kind := range []struct {
+		name string
+		at   func(testing.TB) place
+	}{{"sqlite", newFile}, {"postgres", newPostgres}} {
+		b.Run(kind.name, func(b *testing.B) {
+			s, logs := kind.at(b).open(b), make([]byte, 700)
+			b.ResetTimer()
+			for i := range b.N { // the writing of the last counts too
+				a := activation(i)
+				a.ID, a.Logs = fmt.Sprintf("%032x", uint64(i)*0x9e3779b97f4a7c15), logs
+				if err := s.PutActivation(b.Context(), a); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := s.writer.flush(b.Context(), "guest"); err != nil {
+				b.Fatal(err)
+			}
+		})
 	}
 }

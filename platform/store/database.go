@@ -16,7 +16,13 @@ type Database struct {
 	dialect dialect
 	write   *sql.DB
 	read    *sql.DB // perhaps the same
+	journal *journal
 	writer  *activationWriter
+	log     *slog.Logger
+
+	// What KeepActivations and Claim have begun ends before the pools do.
+	stopRemoving, stopHolding context.CancelFunc // nil: not begun
+	removing, holding         sync.WaitGroup
 
 	closing  sync.Once
 	closeErr error
@@ -36,6 +42,9 @@ type dialect interface {
 	setLayout(ctx context.Context, tx queryer, layout int) error
 	// explain adds to an error which of this package's it is, if it is one.
 	explain(err error) error
+	// refuses reports whether an error says that the database can never take what it
+	// was given, so that another attempt is in vain.
+	refuses(err error) bool
 	// advice says what to do about a database that cannot be opened.
 	advice(err error) string
 }
@@ -43,19 +52,34 @@ type dialect interface {
 // newDatabase brings the database to today's layout and starts what works on it.
 // It closes both pools when it fails.
 func newDatabase(ctx context.Context, d dialect, write, read *sql.DB, log *slog.Logger) (*Database, error) {
-	s := &Database{dialect: d, write: write, read: read}
+	s := &Database{dialect: d, write: write, read: read, log: log}
 	if err := s.migrate(ctx); err != nil {
 		s.closePools()
 		return nil, fmt.Errorf("%w%s", err, d.advice(err))
 	}
+	s.journal = startJournal(s)
 	s.writer = startWriter(s, log)
 	return s, nil
 }
 
 // Close implements Store.
 func (s *Database) Close() error {
-	s.closing.Do(func() { s.closeErr = errors.Join(s.writer.close(), s.closePools()) })
+	s.closing.Do(func() { s.closeErr = s.close() })
 	return s.closeErr
+}
+
+func (s *Database) close() error {
+	if s.stopRemoving != nil {
+		s.stopRemoving()
+		s.removing.Wait()
+	}
+	s.journal.close()
+	err := s.writer.close()
+	if s.stopHolding != nil { // last: until here the database is ours
+		s.stopHolding()
+		s.holding.Wait()
+	}
+	return errors.Join(err, s.closePools())
 }
 
 func (s *Database) closePools() error {

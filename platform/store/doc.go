@@ -1,6 +1,7 @@
 // Package store keeps what the platform must remember: the subjects and the
 // hashes of their keys, the entities (actions, triggers, rules, packages), the
-// actions' code, the API routes, and the activation records.
+// actions' code, the API routes, the activation records, and the journal of activations
+// that were accepted and have no record yet.
 //
 // Store is the interface, Database its implementation in SQL: in one file with
 // SQLite, or on a PostgreSQL server. An entity's document is bytes to a store:
@@ -20,7 +21,8 @@
 // changed when it is written, so say in the statement what it must still be
 // (UPDATE … WHERE revision = ?) and look how many rows it met.
 //
-// What must hold here: no key is kept in clear; a revision is never used twice,
+// What must hold here: no key is kept in clear; what is in the journal leaves it
+// only with its record, in one transaction, and is claimed once at most; a revision is never used twice,
 // also not after a deletion; an activation that was handed over can be read at
 // once, though it is written with others in one transaction a moment later.
 package store

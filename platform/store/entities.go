@@ -100,7 +100,7 @@ func releaseCode(ctx context.Context, tx queryer, id int64) error {
 	if _, err := tx.exec(ctx, "UPDATE code SET released = ? WHERE id = ?", now.UnixMilli(), id); err != nil {
 		return fmt.Errorf("releasing code: %w", err)
 	}
-	if _, err := tx.exec(ctx, "DELETE FROM code WHERE released < ?", now.Add(-codeGrace).UnixMilli()); err != nil {
+	if _, err := tx.exec(ctx, "DELETE FROM code WHERE released < ? AND id NOT IN (SELECT code_id FROM journal)", now.Add(-codeGrace).UnixMilli()); err != nil {
 		return fmt.Errorf("removing old code: %w", err)
 	}
 	return nil

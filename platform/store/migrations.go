@@ -56,7 +56,7 @@ CREATE INDEX entities_by_collection ON entities (namespace, collection, revision
 CREATE INDEX entities_by_ref ON entities (namespace, ref) WHERE ref <> '';`,
 	},
 	// Code is bytes. Activations have a number, seq, that orders those of the same
-	// millisecond, and are found by the action's name with and without its package.
+	// millisecond, and are found by the action's package and name.
 	{
 		sqlite: `
 CREATE TABLE code2 (
@@ -70,17 +70,18 @@ ALTER TABLE code2 RENAME TO code;
 CREATE INDEX code_by_release ON code (released) WHERE released IS NOT NULL;
 CREATE TABLE activations2 (
 	seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, namespace TEXT NOT NULL,
-	name TEXT NOT NULL, path TEXT NOT NULL, start INTEGER NOT NULL, status INTEGER NOT NULL,
+	package TEXT NOT NULL, name TEXT NOT NULL, start INTEGER NOT NULL, status INTEGER NOT NULL,
 	head BLOB NOT NULL, response BLOB NOT NULL, logs BLOB NOT NULL
 ) STRICT;
-INSERT INTO activations2 (id, namespace, name, path, start, status, head, response, logs)
-	SELECT id, namespace, substr(path, instr(path, '/') + 1), path, start, status, head, response, logs
+INSERT INTO activations2 (id, namespace, package, name, start, status, head, response, logs)
+	SELECT id, namespace, substr(path, 1, max(instr(path, '/') - 1, 0)), substr(path, instr(path, '/') + 1),
+	start, status, head, response, logs
 	FROM activations ORDER BY rowid;
 DROP TABLE activations;
 ALTER TABLE activations2 RENAME TO activations;
-CREATE INDEX activations_by_start ON activations (namespace, start, seq);
-CREATE INDEX activations_by_name ON activations (namespace, name, start, seq);
-CREATE INDEX activations_by_path ON activations (namespace, path, start, seq) WHERE path <> name;`,
+-- seq, the rowid, ends every index.
+CREATE INDEX activations_by_start ON activations (namespace, start);
+CREATE INDEX activations_by_name ON activations (namespace, package, name, start);`,
 		postgres: `
 CREATE TABLE code (
 	id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, released BIGINT, code BYTEA NOT NULL
@@ -88,12 +89,24 @@ CREATE TABLE code (
 CREATE INDEX code_by_release ON code (released) WHERE released IS NOT NULL;
 CREATE TABLE activations (
 	seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, id TEXT NOT NULL UNIQUE, namespace TEXT NOT NULL,
-	name TEXT NOT NULL, path TEXT NOT NULL, start BIGINT NOT NULL, status BIGINT NOT NULL,
+	package TEXT NOT NULL, name TEXT NOT NULL, start BIGINT NOT NULL, status BIGINT NOT NULL,
 	head BYTEA NOT NULL, response BYTEA NOT NULL, logs BYTEA NOT NULL
-);
+) WITH (autovacuum_vacuum_insert_scale_factor = 0.02); -- so that nearly all is found in the indexes alone
 CREATE INDEX activations_by_start ON activations (namespace, start, seq);
-CREATE INDEX activations_by_name ON activations (namespace, name, start, seq);
-CREATE INDEX activations_by_path ON activations (namespace, path, start, seq) WHERE path <> name;`,
+CREATE INDEX activations_by_name ON activations (namespace, package, name, start, seq);`,
+	},
+	// What was accepted and has no record yet. A place is never used twice.
+	{
+		sqlite: `
+CREATE TABLE journal (
+	place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+	code_id INTEGER NOT NULL, sent INTEGER NOT NULL, body BLOB NOT NULL
+) STRICT;`,
+		postgres: `
+CREATE TABLE journal (
+	place BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+	code_id BIGINT NOT NULL, sent BIGINT NOT NULL, body BYTEA NOT NULL
+);`,
 	},
 	// The routes that namespaces offer.
 	{

@@ -24,6 +24,8 @@ const (
 	connections = 16
 	// connectWithin is how long a server may take to answer at first.
 	connectWithin = 5 * time.Second
+	// silentFor is how long a server may acknowledge nothing before it counts as gone.
+	silentFor = 30 * time.Second
 	// idleFor is how long a connection is kept that nobody needs.
 	idleFor = 5 * time.Minute
 )
@@ -37,6 +39,9 @@ const (
 	stateNotAllowed     = "42501"
 	stateTableExists    = "42P07"
 	stateNotUTF8        = "22021" // also for a NUL byte
+	stateTooBig         = "54000"
+	classData           = "22"
+	classConstraint     = "23"
 	stateDiskFull       = "53100"
 	stateTooMany        = "53300"
 	stateAdminShutdown  = "57P01"
@@ -56,18 +61,12 @@ func OpenPostgres(ctx context.Context, url string, log *slog.Logger) (*Database,
 	if err != nil {
 		return nil, fmt.Errorf("the database's URL is not understood: it looks like %s", postgresURLExample)
 	}
-	if cfg.ConnectTimeout == 0 {
-		cfg.ConnectTimeout = connectWithin
-	}
-	if cfg.RuntimeParams["application_name"] == "" {
-		cfg.RuntimeParams["application_name"] = "whiskaway"
-	}
-	cfg.RuntimeParams["default_transaction_isolation"] = "read committed"
+	prepare(cfg)
 	db := stdlib.OpenDB(*cfg)
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	db.SetConnMaxIdleTime(idleFor)
-	d := postgresDialect{user: cfg.User, database: cfg.Database}
+	d := postgresDialect{cfg}
 	where := fmt.Sprintf("the database %s at %s", cfg.Database, net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port))))
 	if err := d.check(ctx, queryer{db, d}); err != nil {
 		db.Close()
@@ -80,12 +79,36 @@ func OpenPostgres(ctx context.Context, url string, log *slog.Logger) (*Database,
 	return s, nil
 }
 
+// prepare sets what the URL does not say.
+func prepare(cfg *pgx.ConnConfig) {
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = connectWithin
+	}
+	alive := net.KeepAliveConfig{Enable: true, Idle: silentFor / 2, Interval: silentFor / 6, Count: 3}
+	dialer := net.Dialer{KeepAliveConfig: alive, Control: giveUp}
+	cfg.DialFunc = dialer.DialContext
+	for name, value := range map[string]string{
+		"application_name": "whiskaway",
+		// So that the server, too, finds out that we are gone: it holds our locks.
+		"tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3",
+	} {
+		if cfg.RuntimeParams[name] == "" {
+			cfg.RuntimeParams[name] = value
+		}
+	}
+	cfg.RuntimeParams["default_transaction_isolation"] = "read committed" // see Database.inTx
+}
+
 // plain makes one short line of the errors of a connection that could not be
 // made: pgx tells every attempt at every address.
 func plain(err error) error {
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
 		return refused
+	}
+	var lookup *net.DNSError
+	if errors.As(err, &lookup) {
+		return lookup
 	}
 	var network *net.OpError
 	if errors.As(err, &network) {
@@ -100,7 +123,7 @@ func plain(err error) error {
 
 // postgresDialect keeps the layout in a table of its own.
 type postgresDialect struct {
-	user, database string // for advice
+	config *pgx.ConnConfig
 }
 
 // check sees to it that the server is one that this package can use.
@@ -169,9 +192,9 @@ func (d postgresDialect) advice(err error) string {
 	case statePassword, stateUser:
 		return "; the user or the password is wrong: give them in the URL, or the password by " + passwordAlternative
 	case stateNoDatabase:
-		return "; make it first: CREATE DATABASE " + d.database + " OWNER " + d.user
+		return "; make it first: CREATE DATABASE " + d.config.Database + " OWNER " + d.config.User
 	case stateNotAllowed:
-		return "; this user must be able to make tables there: ALTER DATABASE " + d.database + " OWNER TO " + d.user
+		return "; this user must be able to make tables there: ALTER DATABASE " + d.config.Database + " OWNER TO " + d.config.User
 	case stateNoSchema:
 		return "; the schema that search_path names must be there"
 	case stateTableExists:
@@ -202,6 +225,11 @@ func (postgresDialect) explain(err error) error {
 	return err
 }
 
+func (postgresDialect) refuses(err error) bool {
+	s := state(err)
+	return strings.HasPrefix(s, classData) || strings.HasPrefix(s, classConstraint) || s == stateTooBig
+}
+
 // state returns an error's SQLSTATE; empty: the server did not answer it.
 func state(err error) string {
 	var of *pgconn.PgError
@@ -222,6 +250,6 @@ func unreachable(err error) bool {
 	}
 	var connect *pgconn.ConnectError
 	var network *net.OpError
-	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, pgconn.ErrConnClosed) ||
+	return errors.Is(err, ErrUnreachable) || errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, pgconn.ErrConnClosed) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }

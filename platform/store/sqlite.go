@@ -17,9 +17,27 @@ import (
 // readers is how many queries may run at a time.
 const readers = 4
 
+// How a commit waits for the disk, in SQLite's words. In WAL mode NORMAL costs no
+// fsync: the death of a process loses nothing, a power cut at most the last
+// moments. With FULL a power cut loses nothing either.
+const (
+	syncNormal = "NORMAL"
+	syncFull   = "FULL"
+)
+
 // OpenSQLite opens or creates the database in the file path, which nobody else
-// may read, and brings it to today's layout.
+// may read, and brings it to today's layout. A power cut may lose what was written
+// in the last moments.
 func OpenSQLite(ctx context.Context, path string, log *slog.Logger) (*Database, error) {
+	return openSQLite(ctx, path, syncNormal, log)
+}
+
+// OpenSQLiteSynced is OpenSQLite, but what is written has reached the disk.
+func OpenSQLiteSynced(ctx context.Context, path string, log *slog.Logger) (*Database, error) {
+	return openSQLite(ctx, path, syncFull, log)
+}
+
+func openSQLite(ctx context.Context, path, sync string, log *slog.Logger) (*Database, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("the database's path: %w", err)
@@ -33,7 +51,7 @@ func OpenSQLite(ctx context.Context, path string, log *slog.Logger) (*Database, 
 	if err != nil {
 		return nil, fmt.Errorf("protecting the database: %w", err)
 	}
-	write, read, err := openBoth(path)
+	write, read, err := openBoth(path, sync)
 	if err != nil {
 		return nil, err
 	}
@@ -46,13 +64,13 @@ func OpenSQLite(ctx context.Context, path string, log *slog.Logger) (*Database, 
 
 // openBoth opens the file for writing, with one connection since SQLite has one
 // writer, and for reading.
-func openBoth(path string) (write, read *sql.DB, err error) {
-	write, err = sql.Open("sqlite", dsn(path, "immediate"))
+func openBoth(path, sync string) (write, read *sql.DB, err error) {
+	write, err = sql.Open("sqlite", dsn(path, sync, "immediate"))
 	if err != nil {
 		return nil, nil, fmt.Errorf("opening the database: %w", err)
 	}
 	write.SetMaxOpenConns(1)
-	read, err = sql.Open("sqlite", dsn(path, "deferred"))
+	read, err = sql.Open("sqlite", dsn(path, sync, "deferred"))
 	if err != nil {
 		write.Close()
 		return nil, nil, fmt.Errorf("opening the database: %w", err)
@@ -62,12 +80,10 @@ func openBoth(path string) (write, read *sql.DB, err error) {
 	return write, read, nil
 }
 
-// dsn says how to open the file. With synchronous NORMAL a commit in WAL mode
-// costs no fsync: the death of a process loses nothing, a power cut at most the
-// last moments.
-func dsn(path, txlock string) string {
+// dsn says how to open the file.
+func dsn(path, sync, txlock string) string {
 	q := url.Values{"_txlock": {txlock}, "_pragma": {
-		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(1)",
+		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(" + sync + ")", "foreign_keys(1)",
 		"wal_autocheckpoint(4000)", // pages: a checkpoint waits for the disk, and records only come
 	}}
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
@@ -107,6 +123,11 @@ func (sqliteDialect) explain(err error) error {
 		return fmt.Errorf("%w: %w", ErrDiskFull, err)
 	}
 	return err
+}
+
+func (sqliteDialect) refuses(err error) bool {
+	code := resultCode(err)
+	return code == sqlite3.SQLITE_TOOBIG || code == sqlite3.SQLITE_CONSTRAINT || code == sqlite3.SQLITE_MISMATCH
 }
 
 // resultCode returns SQLite's own number for an error; 0: it is none of SQLite's.

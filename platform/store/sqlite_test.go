@@ -10,7 +10,7 @@ import (
 )
 
 // newFile is a file in a directory whose name needs escaping.
-func newFile(t *testing.T) place {
+func newFile(t testing.TB) place {
 	return file(filepath.Join(t.TempDir(), "a#b?c%d e.db"))
 }
 
@@ -24,6 +24,21 @@ func TestTheFileIsItsOwnersAlone(t *testing.T) {
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("mode %v, %v; want 0600", info.Mode(), err)
+	}
+}
+
+func TestSyncedWaitsForTheDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "w.db")
+	for want, open := range map[int]func(context.Context, string, *slog.Logger) (*Database, error){1: OpenSQLite, 2: OpenSQLiteSynced} {
+		s, err := open(t.Context(), path, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got int
+		if err := s.write.QueryRowContext(t.Context(), "PRAGMA synchronous").Scan(&got); err != nil || got != want {
+			t.Errorf("synchronous is %d, %v; want %d", got, err, want)
+		}
+		s.Close()
 	}
 }
 

@@ -80,7 +80,7 @@ type Activation struct {
 // A Filter chooses activations.
 type Filter struct {
 	Namespace string
-	Path      string // empty: any
+	Path      string // "package/name" or "name", as the record says; empty: any
 	Since     int64  // milliseconds since 1970, inclusive; 0: no bound
 	Upto      int64  // the same
 	Limit     int    // 0: all
@@ -126,12 +126,16 @@ type Store interface {
 	// the disk. It waits while too much is on that way, unless the disk takes
 	// nothing just now: then it is an error.
 	PutActivation(ctx context.Context, a *Activation) error
+	// KeepActivation is PutActivation that returns when the record is on the disk.
+	KeepActivation(ctx context.Context, a *Activation) error
 	// Activation returns a record, or ErrNotFound.
 	Activation(ctx context.Context, namespace, id string) (*Activation, error)
 	// Activations returns records, the youngest first.
 	Activations(ctx context.Context, f Filter) ([]*Activation, error)
 	// CountActivations returns how many there are, all of f but Limit and Skip considered.
 	CountActivations(ctx context.Context, f Filter) (int, error)
+
+	Journal
 
 	// Close writes what is pending and ends the store.
 	Close() error

@@ -121,7 +121,7 @@ func testActivationsAreReplaced(t *testing.T, at place) {
 			t.Fatal(err)
 		}
 		if i == 50 {
-			if err := s.writer.flush(ctx); err != nil {
+			if err := s.writer.flush(ctx, "guest"); err != nil {
 				t.Fatal(err)
 			}
 		}

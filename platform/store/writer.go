@@ -17,6 +17,8 @@ const (
 	maxPending = 64 << 20
 	// retryAfter is the wait after a failed transaction (a full disk, say).
 	retryAfter = time.Second
+	// lastWrite bounds how long Close waits for the database.
+	lastWrite = 10 * time.Second
 )
 
 // An activationWriter writes the records that many runs hand over, many in one
@@ -32,40 +34,41 @@ type activationWriter struct {
 	pending map[string]*Activation // not yet committed
 	queue   []*Activation          // of those, not yet in the running transaction
 	bytes   int
-	flushes bool          // somebody waits: do not gather
-	written chan struct{} // closed and renewed after each commit
-	lastErr error         // of the last transaction
+	// Records are numbered as they come, and written in that order.
+	taken   uint64            // the last one's number
+	written uint64            // of the last one that is in the database
+	lastOf  map[string]uint64 // of each namespace that has one pending
+	flushes bool              // somebody waits: do not gather
+	commits chan struct{}     // closed and renewed after each transaction
+	lastErr error             // of the last transaction
 }
 
 func startWriter(db *Database, log *slog.Logger) *activationWriter {
 	w := &activationWriter{
 		db: db, log: log,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
-		pending: map[string]*Activation{}, written: make(chan struct{}),
+		pending: map[string]*Activation{}, lastOf: map[string]uint64{}, commits: make(chan struct{}),
 	}
 	go w.run()
 	return w
 }
 
 func (w *activationWriter) put(ctx context.Context, a *Activation) error {
-	size := len(a.Head) + len(a.Response) + len(a.Logs)
 	for {
 		w.mu.Lock()
-		if w.bytes == 0 || w.bytes+size <= maxPending {
-			w.bytes += size
-			w.pending[a.ID] = a
-			w.queue = append(w.queue, a)
+		if w.bytes == 0 || w.bytes+a.size() <= maxPending {
+			w.add(a)
 			w.mu.Unlock()
 			w.signal()
 			return nil
 		}
-		written, lastErr := w.written, w.lastErr
+		commits, lastErr := w.commits, w.lastErr
 		w.mu.Unlock()
 		if lastErr != nil { // nobody knows when there will be room
 			return fmt.Errorf("keeping an activation: too many wait for the disk: %w", lastErr)
 		}
 		select {
-		case <-written:
+		case <-commits:
 		case <-w.done:
 			return errors.New("keeping an activation: the store is closed")
 		case <-ctx.Done():
@@ -73,6 +76,17 @@ func (w *activationWriter) put(ctx context.Context, a *Activation) error {
 		}
 	}
 }
+
+// add takes a record; the caller has locked mu.
+func (w *activationWriter) add(a *Activation) {
+	w.taken++
+	w.lastOf[a.Namespace] = w.taken
+	w.bytes += a.size()
+	w.pending[a.ID] = a
+	w.queue = append(w.queue, a)
+}
+
+func (a *Activation) size() int { return len(a.Head) + len(a.Response) + len(a.Logs) }
 
 func (w *activationWriter) signal() {
 	select {
@@ -87,27 +101,16 @@ func (w *activationWriter) pendingByID(id string) *Activation {
 	return w.pending[id]
 }
 
-// flush waits until all that is pending now can be found in the database.
-func (w *activationWriter) flush(ctx context.Context) error {
+// flush waits until all that a namespace has pending now can be found in the
+// database.
+func (w *activationWriter) flush(ctx context.Context, namespace string) error {
 	w.mu.Lock()
-	waitFor := make([]string, 0, len(w.pending))
-	for id := range w.pending {
-		waitFor = append(waitFor, id)
-	}
+	last := w.lastOf[namespace]
 	w.mu.Unlock()
-	for _, id := range waitFor {
-		if err := w.waitWritten(ctx, id); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (w *activationWriter) waitWritten(ctx context.Context, id string) error {
 	for {
 		w.mu.Lock()
-		_, pending := w.pending[id]
-		written, lastErr := w.written, w.lastErr
+		pending := w.written < last
+		commits, lastErr := w.commits, w.lastErr
 		w.flushes = w.flushes || pending
 		w.mu.Unlock()
 		if !pending {
@@ -118,7 +121,7 @@ func (w *activationWriter) waitWritten(ctx context.Context, id string) error {
 		}
 		w.signal()
 		select {
-		case <-written:
+		case <-commits:
 		case <-w.done:
 			return errors.New("the store is closed")
 		case <-ctx.Done():
@@ -132,7 +135,9 @@ func (w *activationWriter) run() {
 	for {
 		select {
 		case <-w.stop:
-			w.commitPending(context.Background())
+			ctx, cancel := context.WithTimeout(context.Background(), lastWrite)
+			defer cancel()
+			w.commitPending(ctx)
 			return
 		case <-w.wake:
 		}
@@ -182,7 +187,7 @@ func (w *activationWriter) commitPending(ctx context.Context) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	err := w.commit(ctx, batch)
+	err := w.commit(ctx, lastOfEach(batch))
 
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -190,22 +195,57 @@ func (w *activationWriter) commitPending(ctx context.Context) error {
 	if err != nil {
 		w.queue = append(batch, w.queue...)
 	} else {
-		for _, a := range batch {
-			w.bytes -= len(a.Head) + len(a.Response) + len(a.Logs)
-			if w.pending[a.ID] == a { // not a later one
-				delete(w.pending, a.ID)
-			}
-		}
+		w.forget(batch)
 	}
-	close(w.written)
-	w.written = make(chan struct{})
+	close(w.commits)
+	w.commits = make(chan struct{})
 	return err
 }
 
+// forget lets go of records that are written; the caller has locked mu.
+func (w *activationWriter) forget(batch []*Activation) {
+	w.written += uint64(len(batch))
+	for _, a := range batch {
+		w.bytes -= a.size()
+		if w.pending[a.ID] == a { // not a later one
+			delete(w.pending, a.ID)
+		}
+		if w.lastOf[a.Namespace] <= w.written {
+			delete(w.lastOf, a.Namespace)
+		}
+	}
+}
+
+// commit writes a batch in one transaction. A record that the database can never
+// take keeps no other one waiting.
 func (w *activationWriter) commit(ctx context.Context, batch []*Activation) error {
-	return w.db.inTx(ctx, func(tx queryer) error {
-		return insertActivations(ctx, tx, lastOfEach(batch))
+	err := w.insert(ctx, batch)
+	if err == nil || !w.db.dialect.refuses(err) {
+		return err
+	}
+	if len(batch) == 1 {
+		w.log.Error("the database refuses an activation record, which is lost", "id", batch[0].ID, "error", err)
+		return nil
+	}
+	half := len(batch) / 2
+	if err := w.commit(ctx, batch[:half]); err != nil {
+		return err
+	}
+	return w.commit(ctx, batch[half:])
+}
+
+// insert writes records, and takes out of the journal what is over with them.
+func (w *activationWriter) insert(ctx context.Context, batch []*Activation) error {
+	err := w.db.inTx(ctx, func(tx queryer) error {
+		if err := insertActivations(ctx, tx, batch); err != nil {
+			return err
+		}
+		return w.db.journal.settle(ctx, tx, batch)
 	})
+	if err == nil {
+		w.db.journal.settled(batch)
+	}
+	return err
 }
 
 // lastOfEach leaves out records that a later one of the same id replaces.
