@@ -22,6 +22,7 @@ func TestWebActionAccess(t *testing.T) {
 	t.Run("origins", func(t *testing.T) { testWebOrigins(t, s) })
 	t.Run("accept", func(t *testing.T) { testWebAccept(t, s) })
 	t.Run("bindings", func(t *testing.T) { testWebBindings(t, s) })
+	t.Run("sequences", func(t *testing.T) { testWebSequences(t, s) })
 }
 
 // Anybody, who has a key, who knows a word.
@@ -157,6 +158,26 @@ func testWebBindings(t *testing.T, s *standalone) {
 	s.ask(200, "GET", restNS+"activations/"+got.header.Get("X-Openwhisk-Activation-Id"), "", &rec)
 	if rec.Namespace != "guest" || rec.Name != "echo" {
 		t.Errorf("the record: %+v", rec)
+	}
+}
+
+// A sequence is a web action like any other, also behind a route.
+func testWebSequences(t *testing.T, s *standalone) {
+	s.ask(200, "PUT", restNS+"actions/both", `{"exec":{"kind":"sequence","components":["/_/echo","/_/plain"]},"annotations":[{"key":"web-export","value":true}]}`, nil)
+	s.mustCreateAPI("/seq", "/{n}", "GET", "both", "http")
+	for _, accept := range []string{"*/*", "text/event-stream, */*"} {
+		got := s.web("GET", "/guest/default/both.http/x?a=1", "", "Accept", accept)
+		if args := got.args(t); args["a"] != "1" || args["__ow_path"] != "/x" {
+			t.Errorf("%s: %v", accept, args)
+		}
+		var rec wskActivation
+		s.ask(200, "GET", restNS+"activations/"+got.header.Get("X-Openwhisk-Activation-Id"), "", &rec)
+		if rec.Name != "both" || len(rec.Logs) != 2 {
+			t.Errorf("the record: %+v", rec)
+		}
+	}
+	if args := s.visit("GET", "/api/guest/seq/7", "").args(t); args["n"] != "7" {
+		t.Errorf("%v", args)
 	}
 }
 
