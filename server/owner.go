@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/whiskaway/whiskaway/function"
@@ -62,6 +63,7 @@ type owner struct {
 	timer     *time.Timer
 	running   int // runs in flight
 	starting  int
+	busy      atomic.Bool // something runs or starts; others may read it
 	draining  bool
 	closing   bool
 	quiet     bool // the event that is handled changes nothing that a status tells
@@ -108,6 +110,7 @@ func (o *owner) loop() {
 			o.now = time.Now()
 			o.wakeUp()
 		}
+		o.busy.Store(o.running > 0 || o.starting > 0)
 		if !o.quiet {
 			o.tellWatchers()
 		}
