@@ -1,5 +1,5 @@
 // Package http1 serves HTTP/1.1, with a lane of its own for the requests that
-// there are many of: a POST to a plain path with a body of known length. They
+// there are many of: a POST to a plain path, also with a plain query, with a body of known length. They
 // are served in the connection's own goroutine, with buffers that are used again.
 // All others (other methods, chunked bodies, upgrades, anything odd) are handed to
 // net/http together with their connection, so they are answered as ever.

@@ -68,7 +68,9 @@ func (q *request) parse(head []byte) (size int64, ok bool) {
 	line, rest, found := strings.Cut(text, "\r\n")
 	path, found1 := strings.CutPrefix(line, method[:len(method)-1])
 	path, found2 := strings.CutSuffix(path, " HTTP/1.1")
-	if !found || !found1 || !found2 || !isPlainPath(path) {
+	uri := path
+	path, query, asks := strings.Cut(path, "?")
+	if !found || !found1 || !found2 || !isPlainPath(path) || asks && !isPlainQuery(query) {
 		return 0, false
 	}
 	clear(q.header)
@@ -84,10 +86,10 @@ func (q *request) parse(head []byte) (size int64, ok bool) {
 		return 0, false
 	}
 	delete(q.header, "Host") // as net/http does
-	q.url = url.URL{Path: path}
+	q.url = url.URL{Path: path, RawQuery: query}
 	q.template = http.Request{
 		Method: http.MethodPost, URL: &q.url, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: q.header, ContentLength: length, Host: host[0], RemoteAddr: q.remote, RequestURI: path, Close: q.last,
+		Header: q.header, ContentLength: length, Host: host[0], RemoteAddr: q.remote, RequestURI: uri, Close: q.last,
 	}
 	return length, true
 }
@@ -154,6 +156,17 @@ func isPlainPath(path string) bool {
 		}
 	}
 	return strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//")
+}
+
+// isPlainQuery reports whether a query, which net/url passes on as it is, is free of what might be
+// read in two ways.
+func isPlainQuery(query string) bool {
+	for i := range len(query) {
+		if !isLetterOrDigit(query[i]) && strings.IndexByte("-_.~=&%+,:/@", query[i]) < 0 {
+			return false
+		}
+	}
+	return query != ""
 }
 
 func isPlainHost(host string) bool {

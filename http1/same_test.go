@@ -61,6 +61,11 @@ func both(tb testing.TB) (ours, theirs string) {
 // requests are what a fuzzer begins with: plain ones, and all kinds of odd ones.
 var requests = []string{
 	"POST /run HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+	"POST /run?blocking=true&result=%7B%22a%22:1%7D+x,y/~@ HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+	"POST /run? HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+	"POST /run?a?b=%zz HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+	"POST /run?a#b HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+	"POST /?a=%zz HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
 	"POST /run HTTP/1.1\r\nHost: x:1\r\nWhiskaway-Function: ab\r\nAccept: */*\r\nContent-Length: 2\r\n\r\n{}POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
 	"POST /run HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
 	"POST /run HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: Keep-Alive, Upgrade\r\n\r\n{}",

@@ -31,7 +31,7 @@ func TestOthersAreNetHTTPs(t *testing.T) {
 	long := "POST / HTTP/1.1\r\nHost: x\r\nLong: " + strings.Repeat("l", 2*inSize) + "\r\nContent-Length: 1\r\n\r\nz"
 	for name, c := range map[string]struct{ raw, want string }{
 		"GET":             {"GET /a?b=c HTTP/1.1\r\nHost: x\r\n\r\n", "GET /a?b=c"},
-		"query":           {"POST /a?b=c HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nz", "POST /a?b=c"},
+		"an odd query":    {"POST /a?b=[c] HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nz", "POST /a?b=[c]"},
 		"chunks":          {"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", sum("ab")},
 		"old":             {"POST /a HTTP/1.0\r\nHost: x\r\nContent-Length: 1\r\n\r\nz", sum("z")},
 		"no length":       {"POST /a HTTP/1.1\r\nHost: x\r\n\r\n", "POST /a"},

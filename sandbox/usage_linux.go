@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// Usages measures many processes in one pass over /proc. The sum of the resident
+// Usages measures many processes, in one pass over /proc if there are many. The sum of the resident
 // sizes counts shared pages again and again, so it is an upper bound, and cheap;
 // where it exceeds exactAbove (bytes) the proportional sizes are read
 // (Pss in /proc/PID/smaps_rollup), which costs some 0.1 ms for each process.
@@ -22,11 +22,43 @@ func Usages(procs []*Process, exactAbove int64) []Usage {
 
 // UsagesOf is Usages by the shims' pids, which Config.Started tells before Start returns.
 func UsagesOf(shims []int, exactAbove int64) []Usage {
-	all := readProcesses()
-	children := make(map[int][]int, len(all))
-	for pid, p := range all {
-		children[p.parent] = append(children[p.parent], pid)
+	usages := make([]Usage, len(shims))
+	for i, shim := range shims {
+		if pids, all, ok := treeOf(shim); ok && len(shims) <= fewShims {
+			usages[i] = measure(pids, all, exactAbove)
+			continue
+		}
+		return usagesInAll(shims, exactAbove)
 	}
+	return usages
+}
+
+// Above these a pass over all processes costs less than to ask for each one's children.
+const fewShims, fewProcesses = 8, 32
+
+// treeOf reads the shim and what is below it. It is not ok where those are many, or where the
+// kernel does not list children.
+func treeOf(shim int) (pids []int, all map[int]processState, ok bool) {
+	all = map[int]processState{}
+	for next := []int{shim}; len(next) > 0; next = next[1:] {
+		p, alive := readProcess(next[0])
+		if !alive || p.ended {
+			continue
+		}
+		children, listed := childrenNow(next[0])
+		if len(pids) == fewProcesses || !listed && next[0] == shim {
+			return nil, nil, false
+		}
+		pids = append(pids, next[0])
+		all[next[0]] = p
+		next = append(next, children...)
+	}
+	return pids, all, true
+}
+
+func usagesInAll(shims []int, exactAbove int64) []Usage {
+	all := readProcesses()
+	children := childrenOf(all)
 	usages := make([]Usage, len(shims))
 	for i, shim := range shims {
 		pids := append(below(shim, children), shim)

@@ -36,16 +36,22 @@ func (s *Server) watchDisk() {
 	s.watchSlots(tightInterval, d.look)
 }
 
-// watchSlots calls look with all workers again and again, until the owner ends.
+// watchSlots calls look with all workers again and again, until the owner ends. While
+// nothing runs or starts it looks every second only.
 func (s *Server) watchSlots(interval time.Duration, look func([]*slot)) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
+	var looked time.Time
 	for {
 		select {
 		case <-ticker.C:
 		case <-s.owner.done:
 			return
 		}
+		if !s.owner.busy.Load() && time.Since(looked) < calmInterval-interval/2 {
+			continue
+		}
+		looked = time.Now()
 		e := &listSlots{reply: make(chan []*slot, 1)}
 		slots, err := ask(context.Background(), s.owner, e, e.reply)
 		if err != nil {

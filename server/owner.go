@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/whiskaway/whiskaway/function"
@@ -63,6 +64,7 @@ type owner struct {
 	timer     *time.Timer
 	running   int // runs in flight
 	starting  int
+	busy      atomic.Bool // something runs or starts; others may read it
 	draining  bool
 	closing   bool
 	quiet     bool // the event that is handled changes nothing that a status tells
@@ -117,6 +119,7 @@ func (o *owner) send(e event) bool {
 	}
 	o.now = time.Now()
 	e.apply(o)
+	o.busy.Store(o.running > 0 || o.starting > 0)
 	if !o.quiet {
 		o.tellWatchers()
 	}
