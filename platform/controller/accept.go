@@ -16,8 +16,12 @@ import (
 
 // accept makes a run outlive this process, and sends it on its way.
 func (c *Controller) accept(ctx context.Context, run *bus.Run) error {
+	if err := c.takeOff(ctx, run); err != nil { // before anything is written
+		return err
+	}
 	run.Journaled = true
 	if err := c.journal(ctx, run, store.Accepted{}); err != nil {
+		c.throttles.flights.end(run.ActivationID)
 		return err
 	}
 	if err := c.publish(ctx, run); err != nil {

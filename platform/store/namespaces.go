@@ -40,7 +40,7 @@ type Namespaces interface {
 	SetNamespaceLimits(ctx context.Context, namespace string, l NamespaceLimits) error
 	// Holding counts what a namespace has.
 	Holding(ctx context.Context, namespace string) (Holding, error)
-	// ClearNamespace removes all entities, activations and limits of a namespace. Code can be read for
+	// ClearNamespace removes all entities, alarms, API routes, activations and limits of a namespace. Code can be read for
 	// some minutes more. It changes AccessVersion.
 	ClearNamespace(ctx context.Context, namespace string) error
 }
@@ -105,7 +105,8 @@ func (s *Database) ClearNamespace(ctx context.Context, namespace string) error {
 			return fmt.Errorf("releasing a namespace's code: %w", err)
 		}
 		for _, statement := range []string{
-			"DELETE FROM entities WHERE namespace = ?", "DELETE FROM activations WHERE namespace = ?", "DELETE FROM namespaces WHERE name = ?",
+			"DELETE FROM entities WHERE namespace = ?", "DELETE FROM alarms WHERE namespace = ?", "DELETE FROM apis WHERE namespace = ?",
+			"DELETE FROM activations WHERE namespace = ?", "DELETE FROM namespaces WHERE name = ?",
 			"DELETE FROM alarms WHERE namespace = ?", "DELETE FROM apis WHERE namespace = ?",
 		} {
 			if _, err := tx.exec(ctx, statement, namespace); err != nil {

@@ -143,6 +143,14 @@ func testNamespaces(t *testing.T, at place) {
 			t.Fatal(err)
 		}
 	}
+	for _, namespace := range []string{"guest", "other"} {
+		if err := s.PutAlarm(ctx, Alarm{Namespace: namespace, Trigger: "t", Doc: []byte("{}")}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.PutAPI(ctx, API{Namespace: namespace, BasePath: "/x", Doc: []byte("{}")}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	h, err := s.Holding(ctx, "guest")
 	if err != nil || h.Activations != 3 || h.Entities[Actions] != 2 || h.Entities[Triggers] != 1 || h.Entities[Rules] != 0 {
 		t.Errorf("holding: %+v, %v", h, err)
@@ -155,6 +163,14 @@ func testNamespaces(t *testing.T, at place) {
 	}
 	if l, err := s.NamespaceLimits(ctx, "guest"); err != nil || l.InvocationsPerMinute != nil {
 		t.Errorf("limits after clearing: %+v, %v", l, err)
+	}
+	if alarms, err := s.Alarms(ctx); err != nil || len(alarms) != 1 || alarms[0].Namespace != "other" {
+		t.Errorf("alarms after clearing: %+v, %v", alarms, err)
+	}
+	for namespace, want := range map[string]int{"guest": 0, "other": 1} {
+		if apis, err := s.APIs(ctx, namespace); err != nil || len(apis) != want {
+			t.Errorf("API routes of %s after clearing: %+v, %v", namespace, apis, err)
+		}
 	}
 	for _, e := range []Entity{mine, others} { // a run that was promised must still find the code
 		if got, err := s.Code(ctx, e.CodeID); got != code || err != nil {
