@@ -54,7 +54,7 @@ test('packages: bindings', async () => {
 })
 
 test('packages: bad ones', async () => {
-  await assert.rejects(ow.packages.create({ name: 'default' }), status(409, "Package name 'default' is reserved."))
+  await assert.rejects(ow.packages.create({ name: 'default' }), status(400, "Package name 'default' is reserved."))
   await assert.rejects(ow.packages.create({ name: 'no/slash' }), status(404))
   await assert.rejects(ow.packages.create({ name: 'bad$' }), status(400))
   await assert.rejects(ow.packages.create({ name: 'x', package: { parameters: 'none' } }), status(400, 'The request content was malformed'))
