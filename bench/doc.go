@@ -7,8 +7,9 @@
 // answer must carry the same: a wrong one ends the run. Compare ratios, not
 // figures, from one machine to another.
 //
-// Two more are measured apart: bench/home, how a server that dialled home is reached best, and
-// bench/members, what servers that wait take of a balancer.
+// Three more are measured apart: bench/home, how a server that dialled home is reached best,
+// bench/members, what servers that wait take of a balancer, and, also by `make bench`,
+// bench/store, the platform's database when it is full.
 //
 // This package knows the binary only by its commands, not by its packages.
 package main

@@ -28,16 +28,21 @@ func TestPostgresSaysWhatIsWrong(t *testing.T) {
 		do(&u)
 		return u.String()
 	}
-	exec := func(database, statement string) {
+	exec := func(database, statement, undo string) {
 		t.Helper()
 		if err := server.Server(t).Exec(t.Context(), database, statement); err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() {
+			if err := server.Server(t).Exec(context.Background(), "postgres", undo); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	exec("postgres", "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
-	exec("postgres", "CREATE ROLE poor LOGIN PASSWORD 'p@ss/word?'")
-	exec("postgres", "CREATE DATABASE crowded")
-	exec("crowded", "CREATE TABLE entities (x INT)")
+	exec("postgres", "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0", "DROP DATABASE latin WITH (FORCE)")
+	exec("postgres", "CREATE ROLE poor LOGIN PASSWORD 'p@ss/word?'", "DROP ROLE poor")
+	exec("postgres", "CREATE DATABASE crowded", "DROP DATABASE crowded WITH (FORCE)")
+	exec("crowded", "CREATE TABLE entities (x INT)", "SELECT 1")
 	for _, c := range []struct{ url, want string }{
 		{"postgres://whiskaway:" + secret + "@[::1/db", "it looks like postgres://USER:PASSWORD@HOST:5432/DATABASE"},
 		{"postgres://whiskaway:p%zzword@localhost/db", "it looks like postgres://"},
