@@ -164,7 +164,7 @@ func (c *Controller) invokeBuiltin(ctx context.Context, run *bus.Run, by Identit
 
 func builtinRecord(run *bus.Run, start time.Time, status int, result json.RawMessage) *store.Record {
 	a, end := &run.Action, time.Now()
-	duration := end.Sub(start).Milliseconds()
+	duration := end.UnixMilli() - start.UnixMilli()
 	return &store.Record{
 		ID: run.ActivationID, Cause: run.Cause, Name: a.Name, Path: a.Path(),
 		Namespace: run.Namespace, Subject: run.Subject, Version: a.Version,

@@ -137,7 +137,7 @@ func (v *Invoker) report(run *bus.Run, e *execution, received time.Time) error {
 		Body: &bus.Completed{
 			ActivationID: run.ActivationID, Status: act.Status,
 			Head: act.Head, Response: act.Response, Result: e.result, Logs: act.Logs,
-			Duration: e.end.Sub(e.start).Milliseconds(),
+			Duration: e.duration(),
 		},
 	}
 	return errors.Join(err, v.replies(run.ReplyTo).Publish(context.Background(), m))

@@ -13,7 +13,7 @@ import (
 // takes cannot be in the record that the answer carries.
 func record(run *bus.Run, e *execution, received time.Time) *store.Record {
 	accepted := time.UnixMicro(run.Accepted)
-	duration := e.end.Sub(e.start).Milliseconds()
+	duration := e.duration()
 	r := &store.Record{
 		ID: run.ActivationID, Cause: run.Cause,
 		Name: run.Action.Name, Namespace: run.Namespace, Subject: run.Subject, Version: run.Action.Version,

@@ -24,6 +24,9 @@ type execution struct {
 	journey *journey
 }
 
+// duration is the difference of the record's two times, in milliseconds.
+func (e *execution) duration() int64 { return e.end.UnixMilli() - e.start.UnixMilli() }
+
 // A refusal says that the container certainly did not start the run.
 type refusal struct{ reason string }
 
