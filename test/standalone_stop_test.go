@@ -21,6 +21,8 @@ def main(args):
     return {"whole": args.get("n")}
 `
 
+var doesNothing = action{kind: "native", code: "#!/bin/sh\necho '{\"ok\":true}' >&3\nwhile read -r line; do echo '{}' >&3; done\n"}
+
 // began returns how many runs of waitsForGo have begun.
 func began(dir string) int {
 	data, _ := os.ReadFile(filepath.Join(dir, "began"))
@@ -34,12 +36,13 @@ func touch(t *testing.T, path string) {
 	}
 }
 
-// signalled sends SIGTERM and waits until new calls are refused, with words.
+// signalled sends a signal and waits until new calls are refused, with words. The action of these
+// calls must be there, and does nothing.
 func (s *standalone) signalled(signal os.Signal) {
 	s.t.Helper()
 	s.cmd.Process.Signal(signal)
 	eventually(s.t, "new calls are refused", func() bool {
-		status, answer := s.call("POST", restNS+"actions/gated?blocking=true", `{}`)
+		status, answer := s.call("POST", restNS+"actions/nothing?blocking=true&timeout=100", `{}`)
 		return status == 503 && strings.Contains(string(answer), "about to stop")
 	})
 }
@@ -53,6 +56,7 @@ func TestStopServesWhoWaitsAndKeepsTheRest(t *testing.T) {
 		s.put(name, action{kind: "python:3", main: of[0], code: waitsForGo,
 			parameters: `[{"key":"dir","value":"` + of[1] + `"}]`, annotations: `[{"key":"provide-api-key","value":true}]`})
 	}
+	s.put("nothing", doesNothing)
 	near, far := s.invokeBeside("gated", `{"n":1}`), s.invokeBeside("far", `{"n":2}`)
 	eventually(t, "both runs", func() bool { return began(share) == 1 && began(distant) == 1 })
 	// Some of these wait for a container: there is memory for 16.
@@ -66,11 +70,7 @@ func TestStopServesWhoWaitsAndKeepsTheRest(t *testing.T) {
 	}
 	eventually(t, "as many runs as there is memory for", func() bool { return began(share) == 15 })
 	s.ask(200, "DELETE", restNS+"actions/gated", "", nil) // what was accepted does not mind
-	s.cmd.Process.Signal(syscall.SIGTERM)
-	eventually(t, "new calls are refused", func() bool {
-		status, answer := s.call("POST", restNS+"actions/far?blocking=true", `{}`)
-		return status == 503 && strings.Contains(string(answer), "about to stop")
-	})
+	s.signalled(syscall.SIGTERM)
 	touch(t, filepath.Join(share, "go"))
 	touch(t, filepath.Join(distant, "go"))
 	for _, answer := range []<-chan activation{near, far} {
@@ -112,7 +112,9 @@ func TestASecondSignalEndsThePlatformAtOnce(t *testing.T) {
 			dir, share := t.TempDir(), shared(t)
 			s := startStandalone(t, dir, "--share", share)
 			s.put("gated", action{kind: "python:3", code: waitsForGo, parameters: `[{"key":"dir","value":"` + share + `"}]`})
-			s.call("POST", restNS+"actions/gated?blocking=true&timeout=100", `{}`)
+			s.put("nothing", doesNothing)
+			var promised activation
+			s.ask(202, "POST", restNS+"actions/gated?blocking=true&timeout=100", `{}`, &promised)
 			waiting := make(chan struct{})
 			go func() { // its caller keeps the platform from ending
 				defer close(waiting)
@@ -129,11 +131,9 @@ func TestASecondSignalEndsThePlatformAtOnce(t *testing.T) {
 			}
 			nothingLeft(t, dir)
 			again := startStandalone(t, dir, "--share", share)
-			data, _ := os.ReadFile(filepath.Join(share, "began"))
-			first, _, _ := strings.Cut(string(data), " ")
 			var rec wskActivation
 			eventually(t, "the record", func() bool {
-				status, b := again.call("GET", restNS+"activations/"+first, "")
+				status, b := again.call("GET", restNS+"activations/"+promised.ActivationID, "")
 				return status == 200 && json.Unmarshal(b, &rec) == nil
 			})
 			if rec.Response.Status != "whisk internal error" {
