@@ -163,7 +163,7 @@ func (v *Invoker) initialize(ctx context.Context, c *container, run *bus.Run, e 
 		e.verdict, e.timeout = timedOut(limit, true), true
 	case errors.Is(err, context.Canceled):
 		e.verdict = failed(store.StatusWhiskError, msgInvokerStopped)
-	case errors.Is(err, errNotStarted): // it died before, perhaps while it was kept in advance
+	case errors.Is(err, errNotStarted) && c.box.base.image == "": // it died before, perhaps while it was kept in advance
 		return false, refusal{err.Error()}
 	case err != nil:
 		e.verdict, e.cut = failed(store.StatusDeveloperError, msgAbnormalInit), true
