@@ -16,7 +16,7 @@ import (
 
 // accept makes a run outlive this process, and sends it on its way.
 func (c *Controller) accept(ctx context.Context, run *bus.Run) error {
-	if err := c.takeOff(ctx, run); err != nil { // before anything is written
+	if err := c.takeOff(context.WithoutCancel(ctx), run); err != nil { // before anything is written
 		return err
 	}
 	run.Journaled = true

@@ -163,7 +163,7 @@ func TestGate(t *testing.T) {
 			t.Errorf("a newcomer: %v", err)
 		}
 	}
-	inner := errorOf2(c.Invoke(t.Context(), Invocation{Action: Name{Namespace: "guest", Name: "a"}, Args: []byte("{}"), Cause: "outer"}))
+	inner := errorOf2(c.invoke(t.Context(), Invocation{By: Identity{Namespace: "guest"}, Action: Name{Namespace: "guest", Name: "a"}, Args: []byte("{}")}))
 	if !errors.As(inner, &refused) || refused.Status != http.StatusNotFound {
 		t.Errorf("what belongs to somebody inside: %v", inner)
 	}
