@@ -56,7 +56,7 @@ type inspected struct {
 	}
 	NetworkSettings struct {
 		Networks map[string]struct{ IPAddress, GlobalIPv6Address string }
-		Ports    map[string][]struct{ HostIp, HostPort string } //nolint:revive // the engine's name
+		Ports    map[string][]struct{ HostIp, HostPort string }
 	}
 }
 

@@ -19,7 +19,7 @@ func credentials(registry string) (string, error) {
 	if dir == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return "", nil //nolint:nilerr // no home: nobody has logged in
+			return "", nil // no home: nobody has logged in
 		}
 		dir = filepath.Join(home, ".docker")
 	}
