@@ -174,3 +174,9 @@ func TestKeysThatAreNearlyGood(t *testing.T) {
 		t.Errorf("the good key: %d", status)
 	}
 }
+
+
+func quoted(text string) string {
+	b, _ := json.Marshal(text)
+	return string(b)
+}

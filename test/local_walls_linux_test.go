@@ -190,8 +190,3 @@ func reversed(word string) string {
 	}
 	return string(letters)
 }
-
-func quoted(text string) string {
-	b, _ := json.Marshal(text)
-	return string(b)
-}

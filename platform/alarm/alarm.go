@@ -214,7 +214,7 @@ func (a *Alarm) setDate(p *args, now time.Time) (changed bool, err error) {
 	if isSet(p.DeleteAfterFire) {
 		what := strings.ToLower(strings.TrimSpace(text(p.DeleteAfterFire)))
 		if what != "false" && what != "true" && what != "rules" {
-			return false, errors.New("deleteAfterFire parameter must be one of [false, true, rules].")
+			return false, errors.New("deleteAfterFire parameter must be one of [false, true, rules]")
 		}
 		a.DeleteAfterFire, changed = what, true
 	}

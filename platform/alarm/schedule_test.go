@@ -131,7 +131,7 @@ func TestWhatClientsAreTold(t *testing.T) {
 		{feedOnce, `{"date":"tomorrow"}`, "date parameter 'tomorrow' is not a valid Date"},
 		{feedOnce, `{"date":1764151200000}`, "date parameter '1764151200000' must be in the future"},
 		{feedOnce, `{"date":1e300}`, "is not a valid Date"},
-		{feedOnce, `{"date":"2027-01-01","deleteAfterFire":"all"}`, "deleteAfterFire parameter must be one of [false, true, rules]."},
+		{feedOnce, `{"date":"2027-01-01","deleteAfterFire":"all"}`, "deleteAfterFire parameter must be one of [false, true, rules]"},
 		{feedAlarm, `{"cron":"* * * * *","startDate":"2020-01-01"}`, "startDate parameter '2020-01-01' must be in the future"},
 		{feedAlarm, `{"cron":"* * * * *","startDate":"2027-01-01","stopDate":"2027-01-01"}`, "stopDate parameter '2027-01-01' must be greater than the startDate parameter '2027-01-01'"},
 		{feedAlarm, `{"cron":"0 0 1 1 *","stopDate":"2026-12-01"}`, "the first scheduled trigger fire is not until after the stop date"},
