@@ -175,7 +175,6 @@ func TestKeysThatAreNearlyGood(t *testing.T) {
 	}
 }
 
-
 func quoted(text string) string {
 	b, _ := json.Marshal(text)
 	return string(b)
