@@ -20,6 +20,7 @@ decode = json.JSONDecoder().raw_decode
 encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 STREAM_END = b'{"stream":true}'
 LOG_FRAME = 1 << 20  # the most bytes of logs in one frame
+MANY_RUNS = 2000  # from then on a process takes care not to grow with each run
 
 
 def main():
@@ -601,11 +602,16 @@ class Variables:
 
     def __init__(self, environ):
         self.environ = environ
+        self.change = environ.__setitem__
+        self.runs = 0
         self.set = set()  # the names that we have set
         self.names = {}  # of the last run's fields; none where two have the same, or setting one failed
         self.fields = {}  # the last run's
 
     def update(self, fields):
+        self.runs += 1
+        if self.runs == MANY_RUNS:
+            self.change = change_in_place(self.environ) or self.change
         names, before = self.names, self.fields
         self.names, self.fields = {}, fields
         if not names or fields.keys() != names.keys():
@@ -613,7 +619,7 @@ class Variables:
             return
         for field, value in fields.items():
             if value != before[field] or type(value) is not str:
-                self.environ[names[field]] = as_text(value)
+                self.change(names[field], as_text(value))
         self.names = names
 
     def replace(self, fields):
@@ -625,6 +631,35 @@ class Variables:
         self.set = set(new)
         if len(new) == len(fields):
             self.names = {field: variable(field) for field in fields}
+
+
+def change_in_place(environ):
+    """Returns a function that sets a variable as os.environ does, but in memory that is used again. The C
+    library keeps every value that a variable ever had: with an id for each run that is
+    a megabyte for each ten thousand runs or so. None: it cannot be had here."""
+    try:
+        import ctypes  # not before: it takes time and memory that few functions need to spend
+
+        putenv, buffer_of, data = ctypes.CDLL(None).putenv, ctypes.create_string_buffer, environ._data
+        encode_name, encode_value = environ.encodekey, environ.encodevalue
+    except (ImportError, OSError, AttributeError):
+        return None
+    buffers = {}  # the environment points into them
+
+    def change(name, value):
+        key, text = encode_name(name), encode_value(value)
+        entry = key + b"=" + text
+        if b"\0" in entry:
+            raise ValueError("embedded null byte")
+        buffer = buffers.get(name)
+        if buffer is None or len(buffer) <= len(entry):
+            buffer = buffer_of(entry, 2 * len(entry) + 64)
+        buffer.value = entry
+        putenv(buffer)  # also when it is there already: the function may have set or removed it
+        buffers[name] = buffer  # the one before is let go of now
+        data[key] = text
+
+    return change
 
 
 # One run at a time
