@@ -48,6 +48,7 @@ func (s *standalone) records(action string, n int) []wskActivation {
 }
 
 func TestAlarmsPackageIsEverybodys(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	var p struct {
 		wskEntity
@@ -91,6 +92,7 @@ func TestAlarmsPackageIsEverybodys(t *testing.T) {
 
 // A cron alarm, a trigger, a rule, an action that asks the platform with the key that it was given.
 func TestAlarmFiresTriggerRuleAndAction(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	s.put("work", action{kind: "python:3", annotations: `[{"key":"provide-api-key","value":true}]`, code: `import os, urllib.request, base64, json
 def main(args):
@@ -141,6 +143,7 @@ func asJSON(t *testing.T, v any) string {
 }
 
 func TestOnceFiresAndCleansUp(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	s.put("work", action{kind: "python:3", code: "def main(args): return args"})
 	s.ask(200, "PUT", restNS+"triggers/party", `{}`, nil)
@@ -160,6 +163,7 @@ func TestOnceFiresAndCleansUp(t *testing.T) {
 }
 
 func TestFeedsRefuseInOpenWhisksWords(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	s.ask(200, "PUT", restNS+"triggers/t", `{}`, nil)
 	for _, c := range []struct{ feed, trigger, parameters, want string }{

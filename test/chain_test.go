@@ -9,6 +9,7 @@ import (
 // An alarm fires a trigger, whose rule invokes a sequence: a Python action here, and one on a
 // server with the label llm. Every record names its cause, and the last one the server.
 func TestChainFiredByAnAlarmHasCauses(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	s.startServer("llm", t.TempDir())
 	s.put("prompt", action{kind: "python:3", code: "def main(args):\n    print('asked by', args['who'])\n    return {'prompt': 'Greet ' + args['who']}"})

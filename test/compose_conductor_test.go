@@ -20,6 +20,7 @@ def main(a):
 `
 
 func TestConductors(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	for _, name := range []string{"a", "b"} {
 		s.put(name, step(name))

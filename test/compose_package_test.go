@@ -35,6 +35,7 @@ func (s *standalone) pkg(method, path, body string) string {
 }
 
 func TestBindings(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	s.ask(200, "PUT", restNS+"packages/p", `{"parameters":[{"key":"a","value":"package"},{"key":"b","value":"package"},{"key":"c","value":"package"},{"key":"d","value":"package"}]}`, nil)
 	s.put("p/echo", action{kind: "python:3", code: "import os\ndef main(a):\n    return dict(a, env=os.environ.get('fixed', ''))\n", parameters: `[{"key":"c","value":"action"},{"key":"d","value":"action"}]`})
@@ -164,6 +165,7 @@ func TestBindings(t *testing.T) {
 
 // final parameters are not the caller's to set.
 func TestFinalParameters(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	s.ask(200, "PUT", restNS+"packages/p", `{"parameters":[{"key":"inherited","value":1}]}`, nil)
 	s.put("p/a", action{kind: "python:3", code: "def main(a):\n    return a\n", annotations: `[{"key":"final","value":true}]`,

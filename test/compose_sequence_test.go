@@ -11,6 +11,7 @@ import (
 )
 
 func TestSequences(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	for _, name := range []string{"a", "b", "c"} {
 		s.put(name, step(name))
@@ -165,6 +166,7 @@ func repeat(name string, n int) (list []string) {
 }
 
 func TestSequencesAreWrittenAndRead(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	s.put("a", step("a"))
 	s.ask(200, "PUT", restNS+"packages/p", `{}`, nil)

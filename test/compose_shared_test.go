@@ -7,6 +7,7 @@ import (
 
 // What one namespace publishes the others may read, bind and invoke, and nothing else.
 func TestPublishedPackages(t *testing.T) {
+	t.Parallel()
 	guest := startStandalone(t, t.TempDir())
 	ada := guest.as(guest.userOK("create", "ada"))
 	const code = "import os\ndef main(a):\n    return {'args': a, 'namespace': os.environ['__OW_NAMESPACE'], 'action': os.environ['__OW_ACTION_NAME'], 'key': os.environ.get('__OW_API_KEY', '')}\n"

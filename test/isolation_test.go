@@ -60,6 +60,7 @@ func (s *standalone) raw(method, path, body string) (int, string) {
 
 // Whatever somebody without a key for a namespace asks of it, he is refused, is shown nothing, and changes nothing.
 func TestOneNamespaceNeverSeesAnothers(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	bob, eve := s.as(s.userOK("create", "bob")), s.as(s.userOK("create", "eve"))
 	id := namespaceOfBob(bob)
@@ -153,6 +154,7 @@ func (s *standalone) everything() string {
 
 // Nobody gets in with a key that is nearly good, and a failure says nothing of who is there.
 func TestKeysThatAreNearlyGood(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	uuid, key, _ := strings.Cut(s.auth, ":")
 	answers := map[string]bool{}

@@ -9,6 +9,7 @@ import (
 // Each operation that the served description names exists: it is refused for what is wrong with
 // the request, never for its method or its path.
 func TestDescribedOperationsExist(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	s.put("action", action{kind: "python:3", code: "def main(args): return args"})
 	s.ask(200, "PUT", restNS+"packages/package", `{}`, nil)

@@ -22,6 +22,7 @@ var database postgres.Shared
 // What a platform keeps on a PostgreSQL server is there again after kill -9 and a
 // restart, also with another data directory. Nobody learns the password.
 func TestPlatformOnPostgres(t *testing.T) {
+	t.Parallel()
 	at := database.Database(t)
 	dir := t.TempDir()
 	s := startStandalone(t, dir, "--store", at)
@@ -61,6 +62,7 @@ func TestPlatformOnPostgres(t *testing.T) {
 // While the database's server is away the platform says so, and it goes on by
 // itself when the server is back: also the runs' records are there then.
 func TestPlatformWhileItsDatabaseIsAway(t *testing.T) {
+	t.Parallel()
 	database.Server(t) // or skip
 	server, err := postgres.Start(t.Context())
 	if err != nil {
@@ -112,6 +114,7 @@ def main(a):
 // A platform whose database another one has taken, while its own session was away,
 // ends and says why.
 func TestAPlatformThatLostItsDatabaseEnds(t *testing.T) {
+	t.Parallel()
 	at := database.Database(t)
 	s := startStandalone(t, t.TempDir(), "--store", at)
 	other, err := pgx.Connect(t.Context(), at)
@@ -185,6 +188,7 @@ func checkHidden(t *testing.T, s *standalone, at string) {
 
 // The environment says where the store is, as the flag does, and is hidden then.
 func TestPlatformOnPostgresByTheEnvironment(t *testing.T) {
+	t.Parallel()
 	u, err := url.Parse(database.Database(t))
 	if err != nil {
 		t.Fatal(err)
@@ -201,6 +205,7 @@ func TestPlatformOnPostgresByTheEnvironment(t *testing.T) {
 }
 
 func TestAWrongStoreIsExplained(t *testing.T) {
+	t.Parallel()
 	for store, want := range map[string]string{
 		"mysql://x":                           "postgres://USER@HOST:5432/DATABASE",
 		"postgres://u:secret@127.0.0.1:1/db":  "is the server running",
@@ -221,6 +226,7 @@ func TestAWrongStoreIsExplained(t *testing.T) {
 
 // Records are kept for the time that the operator says.
 func TestActivationsAreKeptForATime(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir(), "--keep-activations", "3s")
 	s.put("hello", action{kind: "python:3", code: "def main(a): return {}"})
 	s.invoke("hello", `{}`)

@@ -85,6 +85,7 @@ func (s *standalone) listAPIs(query string) []string {
 }
 
 func TestRoutesAsWskMakesThem(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	s.putWeb()
 	s.put("books", action{kind: "nodejs:20", annotations: isWeb, code: "function main(a) { return { books: [a.isbn || 'all'], how: a.__ow_method, path: a.__ow_path } }"})
@@ -203,6 +204,7 @@ func TestRoutesAsWskMakesThem(t *testing.T) {
 
 // What is no route, whose routes they are, and many at once.
 func TestRoutesAreKept(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	s.putWeb()
 	t.Run("bad", func(t *testing.T) { testRoutesBadRequests(t, s) })
@@ -325,6 +327,7 @@ func testRoutesBadRequests(t *testing.T, s *standalone) {
 
 // A Swagger document is an API, also as it was exported; what it says besides stays in it.
 func TestRoutesFromSwagger(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := startStandalone(t, dir)
 	s.putWeb()

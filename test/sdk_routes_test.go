@@ -8,6 +8,7 @@ import (
 
 // The npm package "openwhisk" makes and removes API routes, unchanged.
 func TestJavaScriptSDKRoutes(t *testing.T) {
+	t.Parallel()
 	if _, err := os.Stat("sdk/node_modules/openwhisk"); err != nil {
 		t.Fatal("the npm packages are missing: run `make setup`")
 	}

@@ -10,6 +10,7 @@ import (
 
 // The npm package "openwhisk" does the platform's main things, unchanged.
 func TestJavaScriptSDK(t *testing.T) {
+	t.Parallel()
 	if _, err := os.Stat("sdk/node_modules/openwhisk"); err != nil {
 		t.Fatal("the npm packages are missing: run `make setup`")
 	}

@@ -50,6 +50,7 @@ func (s *standalone) waitForStatus(status int, method, path, body string) {
 const openWhisksOwnKey = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
 
 func TestUserCommand(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	ann := s.as(s.userOK("create", "ann"))
 	ann.put("hello", action{kind: "python:3", code: "def main(a): return {'by': 'ann'}"})
@@ -142,6 +143,7 @@ func TestUserCommand(t *testing.T) {
 }
 
 func TestUserCommandSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	s.userOK("create", "ann")
 	for _, c := range []struct{ args, want string }{
@@ -184,6 +186,7 @@ func TestUserCommandSaysWhatIsWrong(t *testing.T) {
 
 // Keys and passwords on a command line are not shown to other users of the machine.
 func TestUserCommandHidesWhatIsSecret(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux lets a program write over its command line")
 	}
@@ -212,6 +215,7 @@ func TestUserCommandHidesWhatIsSecret(t *testing.T) {
 }
 
 func TestLimitsOfNamespacesByCommand(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir(), "--max-timeout", "24h", "--max-memory", "2g", "--max-logs", "8m", "--fires-per-minute", "7",
 		"--max-payload", "3m", "--max-result", "2m", "--max-code", "1m", "--max-concurrency", "5")
 	ann := s.as(s.userOK("create", "ann"))
@@ -259,6 +263,7 @@ func TestLimitsOfNamespacesByCommand(t *testing.T) {
 }
 
 func TestLimitFlagsSayWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ flag, value, want string }{
 		{"--max-timeout", "25h", `--max-timeout: "25h0m0s" is not a time from 1ms to 24h0m0s`},
 		{"--max-timeout", "50ms", "--max-timeout: it must be from 100 to 86400000 milliseconds"},
@@ -279,6 +284,7 @@ func TestLimitFlagsSayWhatIsWrong(t *testing.T) {
 // An action's time limit of hours reaches the function as its deadline, locally and elsewhere, and nothing on the
 // way has a shorter one of its own.
 func TestTimeLimitsOfHoursReachTheFunction(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir(), "--max-timeout", "24h")
 	code := "import os, time\ndef main(a): return {'left': float(os.environ['__OW_DEADLINE']) / 1000 - time.time()}"
 	for _, main := range []string{"main", "main@local"} {

@@ -16,6 +16,7 @@ func (s *standalone) basic() string {
 
 // Who may call, from where, and by which name.
 func TestWebActionAccess(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	s.putWeb()
 	t.Run("who", func(t *testing.T) { testWebCallers(t, s) })
@@ -184,6 +185,7 @@ func testWebSequences(t *testing.T, s *standalone) {
 // Who asks for a stream gets a streaming function's items as they come, and all others' answers
 // as ever.
 func TestWebActionsStream(t *testing.T) {
+	t.Parallel()
 	share := shared(t)
 	s := startStandalone(t, t.TempDir())
 	for _, c := range streamers {

@@ -13,6 +13,7 @@ import (
 // Every command of docs/web-actions.md prints what the page says. wsk itself cannot be had
 // here: what it would send is sent in its place.
 func TestTheCommandsOfTheWebActionsPage(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("the page needs curl")
 	}

@@ -17,6 +17,7 @@ import (
 
 // What a request becomes for a function.
 func TestWebRequests(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	s.putWeb()
 	s.ask(200, "PUT", restNS+"packages/shop", `{"parameters":[{"key":"from","value":"package"},{"key":"currency","value":"EUR"}]}`, nil)
@@ -100,6 +101,7 @@ func multipartOf(t *testing.T) (body, contentType string) {
 }
 
 func TestWebHeadersBodiesAndSizes(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	s.putWeb()
 	echo := "/guest/default/echo"
@@ -181,6 +183,7 @@ def main(args):
 
 // What cannot be right is refused in words.
 func TestWebBadRequests(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	s.putWeb()
 	s.put("final", action{kind: "python:3", code: webEcho, parameters: `[{"key":"price","value":10},{"key":"open","value":null}]`,

@@ -29,6 +29,7 @@ const (
 
 // What a result means in HTTP.
 func TestWebAnswers(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	s.putWeb()
 	picture := base64.StdEncoding.EncodeToString(png(t))
@@ -138,6 +139,7 @@ func sameJSON(a, b string) bool {
 
 // A client that knows cookies and redirects finds its way.
 func TestWebCookiesAndRedirects(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	s.put("login", action{kind: "python:3", annotations: isWeb, code: `
 def main(args):
