@@ -11,6 +11,7 @@ import (
 // A composition that got a 202 has a record also when the platform is killed: it says so, and
 // does not go on. One whose caller still waited has it when the wait was over before.
 func TestAKilledPlatformsCompositionsHaveRecords(t *testing.T) {
+	t.Parallel()
 	dir, began := t.TempDir(), filepath.Join(t.TempDir(), "began")
 	s := startStandalone(t, dir, "--share", filepath.Dir(began))
 	s.put("a", step("a"))
@@ -44,6 +45,7 @@ func TestAKilledPlatformsCompositionsHaveRecords(t *testing.T) {
 
 // Who waits for a composition gets its end also when the platform is told to stop meanwhile.
 func TestAStoppingPlatformFinishesCompositions(t *testing.T) {
+	t.Parallel()
 	began := filepath.Join(t.TempDir(), "began")
 	s := startStandalone(t, t.TempDir(), "--share", filepath.Dir(began))
 	s.put("a", step("a"))

@@ -50,6 +50,7 @@ func (s *standalone) signalled(signal os.Signal) {
 // A stop answers whoever waits, on this machine's containers and behind the balancer; it takes nothing new, and
 // what was accepted and not begun runs after the next start, as it was accepted.
 func TestStopServesWhoWaitsAndKeepsTheRest(t *testing.T) {
+	t.Parallel()
 	dir, share, distant := t.TempDir(), shared(t), shared(t) // each function is a user of its own
 	s := startStandalone(t, dir, "--share", share, "--share", distant)
 	for name, of := range map[string][2]string{"gated": {"main", share}, "far": {"main@local", distant}} {
@@ -107,6 +108,7 @@ func TestStopServesWhoWaitsAndKeepsTheRest(t *testing.T) {
 
 // A second signal ends the platform at once; what was accepted has its record after the next start.
 func TestASecondSignalEndsThePlatformAtOnce(t *testing.T) {
+	t.Parallel()
 	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
 		t.Run(signal.String(), func(t *testing.T) {
 			dir, share := t.TempDir(), shared(t)

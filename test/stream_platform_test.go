@@ -37,6 +37,7 @@ func (s *standalone) recorded(id string) (statusCode int, result string, logs []
 
 // The platform of its own passes items on as they come, and records the run as ever.
 func TestPlatformStreams(t *testing.T) {
+	t.Parallel()
 	share := shared(t)
 	s := startStandalone(t, t.TempDir())
 	s.startServer("llm", t.TempDir(), "--share", share)
@@ -83,6 +84,7 @@ func TestPlatformStreams(t *testing.T) {
 
 // Who waits for a first item in vain gets the activation's id, and the run goes on.
 func TestPlatformStreamThatDoesNotBeginInTime(t *testing.T) {
+	t.Parallel()
 	share := shared(t)
 	s := startStandalone(t, t.TempDir())
 	s.put("late", action{kind: "python:3", code: "import os, time\ndef main(args):\n    while not os.path.exists(args['file']): time.sleep(0.002)\n    yield 1\n"})
@@ -104,6 +106,7 @@ func TestPlatformStreamThatDoesNotBeginInTime(t *testing.T) {
 }
 
 func TestPlatformStreamsEndWell(t *testing.T) {
+	t.Parallel()
 	s := startStandalone(t, t.TempDir())
 	for _, c := range []struct {
 		name, code         string
