@@ -50,7 +50,7 @@ func (c *statusCommand) run(ctx context.Context, w io.Writer) error {
 	defer cancel()
 	status, err := askStatus(ctx, url, token)
 	if err != nil {
-		return fmt.Errorf("asking %s: %w", unnamed(url), err)
+		return c.unanswered(url, err)
 	}
 	if c.asJSON {
 		return json.NewEncoder(w).Encode(status)
