@@ -15,7 +15,7 @@ const compatibilityPage = "../docs/compatibility.md"
 
 // The tests that the page names are there, and each line of its tables has one.
 func TestTheCompatibilityPageNamesTestsThatExist(t *testing.T) {
-	goTests, sdkTests := goTestsOf(t, ".."), sdkTestsOf(t, "sdk")
+	goTests, sdkTests := goTestsOf(t), sdkTestsOf(t, "sdk")
 	named := 0
 	for _, line := range strings.Split(readFile(t, compatibilityPage), "\n") {
 		cells := strings.Split(line, " | ")
@@ -72,29 +72,38 @@ var (
 	sdkTitle   = regexp.MustCompile(`(?m)^test\('([^']+)'`)
 )
 
-// goTestsOf returns the Go tests below dir, each with the text of its file.
-func goTestsOf(t *testing.T, dir string) map[string]string {
+// goTestsOf returns the repository's Go tests, each with the text of its file.
+func goTestsOf(t *testing.T) map[string]string {
 	t.Helper()
 	tests := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+	for _, file := range repositoryFiles(t, "_test.go") {
+		text := readFile(t, file)
+		for _, m := range goTest.FindAllStringSubmatch(text, -1) {
+			tests[m[1]] += text
+		}
+	}
+	return tests
+}
+
+// repositoryFiles returns the files whose names end so, without what others wrote.
+func repositoryFiles(t *testing.T, suffix string) []string {
+	t.Helper()
+	var files []string
+	err := filepath.WalkDir("..", func(path string, d os.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (d.Name() == ".git" || d.Name() == "node_modules" || d.Name() == ".demo"):
+		case d.IsDir() && slices.Contains([]string{".git", ".demo", "node_modules"}, d.Name()):
 			return filepath.SkipDir
-		case !strings.HasSuffix(path, "_test.go"):
-			return nil
-		}
-		text := readFile(t, path)
-		for _, m := range goTest.FindAllStringSubmatch(text, -1) {
-			tests[m[1]] += text
+		case strings.HasSuffix(path, suffix):
+			files = append(files, path)
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tests
+	return files
 }
 
 // missing says what is missing of a test, TestName or TestName/sub_test; empty: nothing.
