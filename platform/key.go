@@ -39,11 +39,19 @@ func loadKey(ctx context.Context, cfg Config, st store.Store) (props, error) {
 	if err != nil || good {
 		return p, err
 	}
-	if known, err := st.Subjects(ctx, "", ""); err != nil || p.auth != "" && len(known) > 0 {
-		cfg.Log.Warn("the key in wskprops is good no more; remove the file to have a new one made, or use `whiskaway user`", "file", p.path)
+	known, err := st.Subjects(ctx, "", "")
+	if err != nil {
 		return p, err
 	}
-	cfg.Log.Info("a new API key was made; it replaces any older one", "file", p.path)
+	if p.auth != "" && len(known) > 0 {
+		cfg.Log.Warn("the key in wskprops is good no more; remove the file to have a new one made, or use `whiskaway user`", "file", p.path)
+		return p, nil
+	}
+	made := "a new API key was made"
+	if len(known) > 0 {
+		made += "; it replaces any older one"
+	}
+	cfg.Log.Info(made, "file", p.path)
 	uuid, key := controller.NewKey()
 	p.auth = uuid + ":" + key
 	if err := p.write(); err != nil {

@@ -96,6 +96,12 @@ func TestStatusSaysThatNothingRunsThere(t *testing.T) {
 	if out := fails(t, "status", "--data", dir); !strings.Contains(out, "is not running") {
 		t.Errorf("status of a balancer that has ended said %q", out)
 	}
+	p = start(t, nil, nil, "balancer", "--listen", "127.0.0.1:0", "--data", dir)
+	p.waitFor("listening on")
+	p.kill()
+	if out := fails(t, "status", "--data", dir); !strings.Contains(out, "does not run any more: start it") {
+		t.Errorf("status of a balancer that was killed said %q", out)
+	}
 }
 
 func TestTwoServersCannotShareADirectory(t *testing.T) {

@@ -86,7 +86,7 @@ func (c *drainCommand) look(ctx context.Context, url, token, name string) (funct
 	defer cancel()
 	status, err := askStatus(ctx, url, token)
 	if err != nil {
-		return function.ServerStatus{}, fmt.Errorf("asking %s: %w", unnamed(url), err)
+		return function.ServerStatus{}, c.unanswered(url, err)
 	}
 	return meant(status.Servers, name)
 }

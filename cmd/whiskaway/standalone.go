@@ -52,24 +52,29 @@ func newStandalone(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "standalone",
 		Short: "The whole platform on this machine: OpenWhisk's API, a load balancer and a server",
-		Args:  noArguments,
+		Long: "The whole platform on this machine: OpenWhisk's API, a load balancer and a server.\n\n" +
+			"It needs no flags. The first start makes a data directory with an API key; it prints what to\n" +
+			"type next, with wsk or curl. Ctrl-C stops it, and the next start has all that was made.\n" +
+			"More users: `whiskaway user`. What is there now: `whiskaway status`.",
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.run(cmd.Context(), cmd.Flags(), cmd.OutOrStdout())
 		},
 	}
 	f := cmd.Flags()
+	f.SortFlags = false // there are many: what belongs together stands together
 	f.StringVar(&c.listen, "listen", "127.0.0.1:3233", "where the platform's REST API listens")
 	f.StringVar(&c.balancerListen, "balancer-listen", "127.0.0.1:3234", "where the load balancer listens")
 	f.StringVar(&c.data, "data", "", "the data directory (default: whiskaway/standalone under the user's state directory)")
 	f.StringArrayVar(&c.labels, "label", nil, "a further label of this machine's own server; may be repeated")
 	f.DurationVar(&c.drain, "drain-timeout", callersTimeout, "how long callers who wait for an activation are still served when the platform is to stop; a second signal ends it at once")
-	c.machine.add(f)
+	c.store.add(f)
 	c.limits.add(f)
+	c.compose.add(f)
 	c.pool.add(f)
 	c.docker.add(f)
-	c.compose.add(f)
+	c.machine.add(f)
 	c.tls.add(f)
-	c.store.add(f)
 	pprofFlag(f, &c.pprof)
 	return cmd
 }
@@ -316,11 +321,17 @@ What to type next, in another terminal:
   wsk action create hello hello.py
   wsk action invoke hello --result --param name Ada
 
+wsk is one file: https://github.com/apache/openwhisk-cli/releases. Without it, any client of OpenWhisk's REST API
+will do; APIHOST and AUTH in that file are the address and the key:
+
+  . %s
+  curl -u "$AUTH" $APIHOST/api/v1/namespaces/_/actions
+
 Run it on another machine: join that one, then say where.
 
   %s
   wsk action update hello hello.py --main main@gpu
 
 See what is there with: whiskaway status --data %s
-`, apiURL(s.api, loopback), s.face.url, s.dir, props, join, s.dir)
+`, apiURL(s.api, loopback), s.face.url, s.dir, props, props, join, s.dir)
 }

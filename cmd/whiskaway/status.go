@@ -31,7 +31,9 @@ func newStatus(o *options) *cobra.Command {
 		Short: "Show servers, labels, functions, workers, containers and runs in flight",
 		Long: "Show servers, labels, functions, workers and runs in flight, and what waits at the balancer.\n" +
 			"A server that is \"draining\" takes nothing new. One that is \"set aside\" has failed again and\n" +
-			"again, and is tried with single runs. QUEUED waits at a server.\n\n" + whomHelp,
+			"again, and is tried with single runs. QUEUED waits at a server.\n\n" +
+			"Of a platform it shows the containers, too, that its actions run in: WARM ones wait for the next\n" +
+			"run, PAUSED ones as well and use no CPU, PREWARM ones were started in advance, LEAVING ones end.\n\n" + whomHelp,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
@@ -50,7 +52,7 @@ func (c *statusCommand) run(ctx context.Context, w io.Writer) error {
 	defer cancel()
 	status, err := askStatus(ctx, url, token)
 	if err != nil {
-		return fmt.Errorf("asking %s: %w", unnamed(url), err)
+		return c.unanswered(url, err)
 	}
 	if c.asJSON {
 		return json.NewEncoder(w).Encode(status)

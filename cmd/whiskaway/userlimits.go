@@ -159,7 +159,8 @@ func (c *userCommand) newLimits() *cobra.Command {
 		Use:   "limits NAMESPACE",
 		Short: "Show the limits that a namespace has of its own, or set them",
 		Long: "Show the limits that a namespace has of its own, or set those that are named. What it has none of its own of\n" +
-			"is as for everybody; the value \"" + asEverybody + "\" brings one back to that, --reset all.",
+			"is as for everybody; the value \"" + asEverybody + "\" brings one back to that, --reset all.\n" +
+			"Nothing goes beyond what the flags of `whiskaway standalone` allow, such as its --max-memory.",
 		Args: exactly(1, "which namespace: user limits NAMESPACE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.with(cmd.Context(), func(ctx context.Context, u *platform.Users) error {

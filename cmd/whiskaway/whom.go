@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/whiskaway/whiskaway/function"
 )
 
 // whom says which balancer or server a command asks, as an admin.
@@ -26,9 +28,12 @@ func (c *whom) add(f *pflag.FlagSet) {
 	f.StringVar(&c.data, "data", "", "the data directory of a platform or balancer on this machine (default: that of the one that runs here)")
 }
 
+// isHere says that this machine's own is asked.
+func (c *whom) isHere() bool { return c.balancer == "" || c.data != "" }
+
 // find returns the URL and the token of the balancer to ask.
 func (c *whom) find() (url, token string, err error) {
-	if c.balancer != "" && c.data == "" {
+	if !c.isHere() {
 		token, err := secretOf(c.token, "")
 		if err == nil && token == "" {
 			token, err = secretOf(c.options.token, "WHISKAWAY_TOKEN_FILE")
@@ -59,6 +64,14 @@ func notRunning(dir string) error {
 		return fmt.Errorf("the platform or balancer that keeps its data in %s is not running; start it", dir)
 	}
 	return fmt.Errorf("no platform or balancer keeps its data in %s; start `whiskaway standalone`, or say whom to ask with --balancer or --data", dir)
+}
+
+// unanswered says what is wrong when what find returned gave no answer.
+func (c *whom) unanswered(url string, err error) error {
+	if c.isHere() && function.CodeOf(err) == function.CodeUnreachable {
+		return fmt.Errorf("asking %s: %w; the platform or balancer does not run any more: start it", unnamed(url), err)
+	}
+	return fmt.Errorf("asking %s: %w", unnamed(url), err)
 }
 
 // unnamed is an address for an error, without the name and password that somebody may have written into it.
