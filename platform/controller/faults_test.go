@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,11 +19,13 @@ import (
 // A deaf store cannot be asked any more whether users or limits changed, as when its database is away.
 type deaf struct {
 	store.Store
-	is atomic.Bool
+	is    atomic.Bool
+	takes time.Duration // to find out
 }
 
 func (d *deaf) AccessVersion(ctx context.Context) (int64, error) {
 	if d.is.Load() {
+		time.Sleep(d.takes)
 		return 0, store.ErrUnreachable
 	}
 	return d.Store.AccessVersion(ctx)
@@ -48,6 +51,26 @@ func (r *room) activation(id string) *store.Activation {
 		if time.Now().After(end) {
 			r.t.Fatalf("the record of %s: %v", id, err)
 		}
+	}
+}
+
+// However many ask at the same time, all are told as soon as one was.
+func TestManyAskWhileTheDatabaseIsAway(t *testing.T) {
+	d := &deaf{takes: 100 * time.Millisecond}
+	d.is.Store(true)
+	a := access{store: d, changed: func() {}}
+	var all sync.WaitGroup
+	began := time.Now()
+	for range 100 {
+		all.Go(func() {
+			if err := a.fresh(t.Context()); !errors.Is(err, store.ErrUnreachable) {
+				t.Errorf("told: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("the last was told after %v", took)
 	}
 }
 
