@@ -144,19 +144,27 @@ func TestPrewarmOfAnUnknownKindIsRefused(t *testing.T) {
 
 func TestContainersOfOldRevisionsGoAtOnce(t *testing.T) {
 	h := open(t, t.TempDir(), nil)
-	for what, end := range map[string]func(){
-		"an update":  func() { h.action("a", "y", "") },
-		"a deletion": func() { h.want(200, "DELETE", ns+"actions/a", "") },
+	for _, c := range []struct{ what, name, method, path, body string }{
+		{"an update", "a", "PUT", "actions/a?overwrite=true", `{"exec":{"kind":"python:3","code":"y"}}`},
+		{"a deletion", "a", "DELETE", "actions/a", ""},
+		{"an update of one with an environment", "p/a", "PUT", "actions/p/a?overwrite=true", `{"exec":{"kind":"python:3","code":"y"}}`},
+		{"the deletion of its package", "p/a", "DELETE", "packages/p?force=true", ""},
 	} {
-		h.action("a", "x", "")
-		idle := pidOf(h.invoke(200, "a", ""))
+		what := c.what
+		end := func() { h.want(200, c.method, ns+c.path, c.body) }
+		begin := func(code string) {
+			h.want(200, "PUT", ns+"packages/p?overwrite=true", `{"parameters":[{"key":"E","value":"e","init":true}]}`)
+			h.action(c.name, code, "")
+		}
+		begin("x")
+		idle := pidOf(h.invoke(200, c.name, ""))
 		end()
 		eventually(t, "the end after "+what, func() bool { return !alive(idle) })
 		gate, count := gateFile(t), filepath.Join(t.TempDir(), "count")
-		h.action("a", "count="+count+" until="+gate, "")
+		begin("count=" + count + " until=" + gate)
 		var busy string
 		var all sync.WaitGroup
-		all.Go(func() { busy = pidOf(h.invoke(200, "a", "")) })
+		all.Go(func() { busy = pidOf(h.invoke(200, c.name, "")) })
 		eventually(t, "the run", func() bool { return linesIn(count) == 1 })
 		end()
 		os.Remove(gate)

@@ -115,6 +115,9 @@ func (r *recovery) resumeRun(ctx context.Context, entry store.Accepted) error {
 	if err != nil {
 		return unreadable{err}
 	}
+	if err := r.p.controller.RenewKey(run); err != nil {
+		return err
+	}
 	run.Journaled, run.ReplyTo, run.Requeued = true, "", time.Now().UnixMicro()
 	return r.p.runs.Publish(ctx, run.Message())
 }

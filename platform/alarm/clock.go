@@ -18,6 +18,8 @@ import (
 type Store interface {
 	// PutAlarm writes a, in place of an earlier one of its trigger.
 	PutAlarm(ctx context.Context, a store.Alarm) error
+	// UpdateAlarm is PutAlarm for one that must be there, or else it is store.ErrNotFound.
+	UpdateAlarm(ctx context.Context, a store.Alarm) error
 	// DeleteAlarm removes an alarm, if it is there.
 	DeleteAlarm(ctx context.Context, namespace, trigger string) error
 	// Alarms returns all alarms.
@@ -63,6 +65,7 @@ type Clock struct {
 	store    Store
 	triggers Triggers
 	wake     chan struct{} // cap 1: look at the time
+	room     chan struct{} // has an element for each firing under way
 	stop     context.CancelFunc
 	task     sync.WaitGroup
 
@@ -73,7 +76,10 @@ type Clock struct {
 
 // Start reads the alarms and begins to fire them.
 func Start(ctx context.Context, st Store, triggers Triggers, log *slog.Logger) (*Clock, error) {
-	c := &Clock{log: log, store: st, triggers: triggers, wake: make(chan struct{}, 1), entries: map[key]*entry{}}
+	c := &Clock{
+		log: log, store: st, triggers: triggers, entries: map[key]*entry{},
+		wake: make(chan struct{}, 1), room: make(chan struct{}, firingsAtOnce),
+	}
 	if err := c.load(ctx, time.Now()); err != nil {
 		return nil, fmt.Errorf("reading the alarms: %w", err)
 	}
@@ -83,7 +89,8 @@ func Start(ctx context.Context, st Store, triggers Triggers, log *slog.Logger) (
 	return c, nil
 }
 
-// Close fires nothing more, and waits for the firings that have begun.
+// Close fires nothing more, and waits for the firings that have begun. One that is refused just
+// then is not tried again.
 func (c *Clock) Close() {
 	c.stop()
 	c.task.Wait()
@@ -138,13 +145,18 @@ func (c *Clock) forget(k key) {
 	}
 }
 
-// set writes an alarm and puts it in the queue. The caller holds mu.
-func (c *Clock) set(ctx context.Context, a *Alarm, now time.Time) error {
+// set writes an alarm, by put or by update of the store, and puts it in the queue. One that is gone from the
+// store, with its namespace, is forgotten: the error is store.ErrNotFound then. The caller holds mu.
+func (c *Clock) set(ctx context.Context, a *Alarm, now time.Time, write func(context.Context, store.Alarm) error) error {
 	row, err := a.row()
 	if err != nil {
 		return err
 	}
-	if err := c.store.PutAlarm(ctx, row); err != nil {
+	err = write(ctx, row)
+	if errors.Is(err, store.ErrNotFound) {
+		c.forget(key{a.Namespace, a.Trigger})
+	}
+	if err != nil {
 		return fmt.Errorf("keeping an alarm: %w", err)
 	}
 	c.place(a, now)
@@ -155,7 +167,15 @@ func (c *Clock) set(ctx context.Context, a *Alarm, now time.Time) error {
 	return nil
 }
 
+// add keeps a new alarm, in place of an earlier one of its trigger.
+func (c *Clock) add(ctx context.Context, a *Alarm) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.set(ctx, a, time.Now(), c.store.PutAlarm)
+}
+
 // change calls do with the alarm, nil when there is none, and keeps what it returns: nil removes it.
+// The error is store.ErrNotFound where the alarm went with its namespace.
 func (c *Clock) change(ctx context.Context, k key, do func(*Alarm) (*Alarm, error)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -169,7 +189,7 @@ func (c *Clock) change(ctx context.Context, k key, do func(*Alarm) (*Alarm, erro
 		return err
 	}
 	if a != nil {
-		return c.set(ctx, a, time.Now())
+		return c.set(ctx, a, time.Now(), c.store.UpdateAlarm)
 	}
 	if err := c.store.DeleteAlarm(ctx, k.namespace, k.trigger); err != nil {
 		return fmt.Errorf("removing an alarm: %w", err)
@@ -193,7 +213,6 @@ func (c *Clock) get(k key) *Alarm {
 func (c *Clock) run(ctx context.Context) {
 	var firings sync.WaitGroup
 	defer firings.Wait()
-	room := make(chan struct{}, firingsAtOnce)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -203,19 +222,29 @@ func (c *Clock) run(ctx context.Context) {
 		case <-c.wake:
 		case <-timer.C:
 		}
-		for a := c.take(ctx, time.Now()); a != nil; a = c.take(ctx, time.Now()) {
-			select {
-			case room <- struct{}{}:
-			case <-ctx.Done():
-				return
-			}
+		for a := c.takeWhenThereIsRoom(ctx); a != nil; a = c.takeWhenThereIsRoom(ctx) {
 			firings.Go(func() {
-				defer func() { <-room }()
+				defer func() { <-c.room }()
 				c.fire(ctx, a)
 			})
 		}
 		timer.Reset(c.untilNext(time.Now()))
 	}
+}
+
+// takeWhenThereIsRoom is take when the firing can begin at once: what is taken counts as fired. The room is the
+// caller's then.
+func (c *Clock) takeWhenThereIsRoom(ctx context.Context) *Alarm {
+	select {
+	case c.room <- struct{}{}:
+	case <-ctx.Done():
+		return nil
+	}
+	a := c.take(ctx, time.Now())
+	if a == nil {
+		<-c.room
+	}
+	return a
 }
 
 func (c *Clock) untilNext(now time.Time) time.Duration {
@@ -232,6 +261,10 @@ func (c *Clock) untilNext(now time.Time) time.Duration {
 func (c *Clock) take(ctx context.Context, now time.Time) *Alarm {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.takeLocked(ctx, now)
+}
+
+func (c *Clock) takeLocked(ctx context.Context, now time.Time) *Alarm {
 	if len(c.queue) == 0 || c.queue[0].due.After(now) || ctx.Err() != nil {
 		return nil
 	}
@@ -241,7 +274,11 @@ func (c *Clock) take(ctx context.Context, now time.Time) *Alarm {
 	if due, err := a.next(now); err != nil || due.IsZero() {
 		a.disable(now, 0, "Automatically disabled after %s", a.lastWords())
 	}
-	if err := c.set(ctx, &a, now); err != nil {
+	err := c.set(ctx, &a, now, c.store.UpdateAlarm)
+	if errors.Is(err, store.ErrNotFound) {
+		return c.takeLocked(ctx, now) // that one is forgotten
+	}
+	if err != nil {
 		c.log.Error("an alarm is put off: its next time cannot be written", "namespace", a.Namespace, "trigger", a.Trigger, "error", err)
 		e.due = now.Add(lookAgain)
 		heap.Fix(&c.queue, e.place)
@@ -267,9 +304,10 @@ func (a *Alarm) lastWords() string {
 // then nothing has happened yet.
 func (c *Clock) fire(ctx context.Context, a *Alarm) {
 	name := controller.Name{Namespace: a.Namespace, Name: a.Trigger}
+	stopping := ctx.Done()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fireWithin)
 	defer cancel()
-	err := c.tryFire(ctx, controller.Firing{
+	err := c.tryFire(ctx, stopping, controller.Firing{
 		By:      controller.Identity{Subject: a.Subject, Namespace: a.Namespace},
 		Trigger: name, Args: a.Payload, Transaction: "alarm_" + a.Namespace + "_" + a.Trigger,
 	})
@@ -285,7 +323,8 @@ func (c *Clock) fire(ctx context.Context, a *Alarm) {
 	}
 }
 
-func (c *Clock) tryFire(ctx context.Context, f controller.Firing) error {
+// tryFire tries until ctx ends or stopping is closed. Between two tries the room is others'.
+func (c *Clock) tryFire(ctx context.Context, stopping <-chan struct{}, f controller.Firing) error {
 	if err := c.triggers.MayAct(ctx, f.By.Subject, f.By.Namespace); err != nil {
 		return err
 	}
@@ -295,12 +334,24 @@ func (c *Clock) tryFire(ctx context.Context, f controller.Firing) error {
 		if !errors.As(err, &refused) || refused.Status != http.StatusServiceUnavailable && refused.Status != http.StatusTooManyRequests {
 			return err
 		}
-		select {
-		case <-ctx.Done():
+		if !c.pause(ctx, stopping) {
 			return err
-		case <-time.After(fireAgain):
 		}
 	}
+}
+
+// pause waits before the next try, and reports whether there is to be one.
+func (c *Clock) pause(ctx context.Context, stopping <-chan struct{}) bool {
+	<-c.room
+	again := false
+	select {
+	case <-ctx.Done():
+	case <-stopping:
+	case <-time.After(fireAgain):
+		again = true
+	}
+	c.room <- struct{}{}
+	return again
 }
 
 // disable ends an alarm whose trigger cannot be fired, unless somebody set it anew meanwhile.
@@ -312,7 +363,7 @@ func (c *Clock) disable(ctx context.Context, fired *Alarm, status int) {
 		a.disable(time.Now(), status, "Automatically disabled after receiving a %d status code when firing the trigger", status)
 		return a, nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		c.log.Error("an alarm could not be ended", "namespace", fired.Namespace, "trigger", fired.Trigger, "error", err)
 	}
 }

@@ -3,6 +3,7 @@ package alarm
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -34,6 +35,23 @@ func (s *fakeStore) PutAlarm(_ context.Context, a store.Alarm) error {
 	return s.err
 }
 
+func (s *fakeStore) UpdateAlarm(ctx context.Context, a store.Alarm) error {
+	s.mu.Lock()
+	_, known := s.rows[key{a.Namespace, a.Trigger}]
+	s.mu.Unlock()
+	if !known {
+		return store.ErrNotFound
+	}
+	return s.PutAlarm(ctx, a)
+}
+
+// clear removes all alarms, as of a namespace whose end another process has made.
+func (s *fakeStore) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.rows)
+}
+
 func (s *fakeStore) DeleteAlarm(_ context.Context, namespace, trigger string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,6 +80,7 @@ type fakeTriggers struct {
 	mu       sync.Mutex
 	fired    []string // "name +seconds payload"
 	refusals []int    // statuses of the next firings
+	limited  string   // triggers whose names begin so are refused; empty: none are
 	removed  []string
 }
 
@@ -74,6 +93,9 @@ func (f *fakeTriggers) Fire(_ context.Context, firing controller.Firing) (string
 		if status != 0 {
 			return "", controller.Refuse(status, "refused")
 		}
+	}
+	if f.limited != "" && strings.HasPrefix(firing.Trigger.Name, f.limited) {
+		return "", controller.Refuse(http.StatusTooManyRequests, "refused")
 	}
 	f.fired = append(f.fired, firing.By.Namespace+"/"+firing.Trigger.Name+" +"+time.Since(f.start).String()+" "+string(firing.Args))
 	return "id", nil
@@ -107,6 +129,13 @@ func (f *fakeTriggers) refuse(statuses ...int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.refusals = statuses
+}
+
+// limit refuses all firings of triggers whose names begin so.
+func (f *fakeTriggers) limit(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.limited = name
 }
 
 func (f *fakeTriggers) told() []string {
@@ -260,6 +289,52 @@ func TestFiringIsTriedAgainWhenThereWasNoRoom(t *testing.T) {
 		b.must(feedAlarm, "CREATE", `{"cron":"0 * * * *"}`)
 		b.triggers.refuse(http.StatusTooManyRequests, http.StatusServiceUnavailable)
 		b.after(time.Hour+time.Minute, `ns/tick +1h0m2s {}`)
+	})
+}
+
+// A namespace's end takes its alarms along, also those that the clock knows: none fires any more, and none comes back.
+func TestAlarmsOfAClearedNamespaceAreGone(t *testing.T) {
+	inFakeTime(t, func(b *bench) {
+		b.must(feedAlarm, "CREATE", `{"cron":"* * * * *"}`)
+		b.must(feedAlarm, "CREATE", `{"cron":"0 * * * *","triggerName":"hourly"}`)
+		b.after(time.Minute, `ns/tick +1m0s {}`)
+		b.store.clear()
+		b.after(time.Minute, `ns/tick +1m0s {}`)
+		if _, err := b.call(feedAlarm, "UPDATE", `{"triggerName":"hourly","cron":"1 * * * *"}`); err == nil || !strings.Contains(err.Error(), "could not find the trigger") {
+			t.Errorf("changing one that is gone: %v", err)
+		}
+		b.after(3*time.Hour, `ns/tick +1m0s {}`)
+		if left := len(b.store.rows); left != 0 {
+			t.Errorf("%d came back", left)
+		}
+		b.must(feedAlarm, "CREATE", `{"cron":"0 * * * *"}`) // the namespace of somebody new
+		b.after(time.Hour, `ns/tick +1m0s {}`, `ns/tick +4h0m0s {}`)
+	})
+}
+
+// Who may fire no more just now keeps nobody else waiting, however many alarms of theirs are due.
+func TestRefusedFiringsKeepNobodyWaiting(t *testing.T) {
+	inFakeTime(t, func(b *bench) {
+		for i := range 3 * firingsAtOnce {
+			b.must(feedAlarm, "CREATE", fmt.Sprintf(`{"cron":"* * * * *","triggerName":"limited%d"}`, i))
+		}
+		b.must(feedAlarm, "CREATE", `{"cron":"1 * * * * *","triggerName":"other"}`)
+		b.triggers.limit("limited")
+		b.after(62*time.Second, `ns/other +1s {}`, `ns/other +1m1s {}`)
+	})
+}
+
+// A stop waits for no further try.
+func TestAStopDoesNotWaitForRefusedFirings(t *testing.T) {
+	inFakeTime(t, func(b *bench) {
+		b.must(feedOnce, "CREATE", `{"date":"2000-01-01T00:01:00Z"}`)
+		b.triggers.limit("tick")
+		b.after(62 * time.Second)
+		began := time.Now()
+		b.clock.Close()
+		if took := time.Since(began); took > fireAgain {
+			t.Errorf("the end took %v", took)
+		}
 	})
 }
 

@@ -3,10 +3,12 @@ package alarm
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 
 	"github.com/whiskaway/whiskaway/platform/controller"
+	"github.com/whiskaway/whiskaway/platform/store"
 )
 
 // Package returns the package alarms, as the catalog of OpenWhisk has it.
@@ -96,12 +98,12 @@ func (c *Clock) create(ctx context.Context, feed string, at key, p *args, by con
 		return nil, refuse(err.Error())
 	}
 	a.Namespace, a.Trigger, a.Subject = at.namespace, at.trigger, by.Subject
-	return success, c.change(ctx, at, func(*Alarm) (*Alarm, error) { return a, nil })
+	return success, c.add(ctx, a)
 }
 
 // update changes what p names; an alarm that was off goes on.
 func (c *Clock) update(ctx context.Context, at key, p *args) (any, error) {
-	return success, c.change(ctx, at, func(a *Alarm) (*Alarm, error) {
+	err := c.change(ctx, at, func(a *Alarm) (*Alarm, error) {
 		if a == nil {
 			return nil, noAlarm(at)
 		}
@@ -116,6 +118,10 @@ func (c *Clock) update(ctx context.Context, at key, p *args) (any, error) {
 		a.Status = Status{Active: true, DateChanged: now.UnixMilli()}
 		return a, nil
 	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, noAlarm(at)
+	}
+	return success, err
 }
 
 func (c *Clock) delete(ctx context.Context, at key) (any, error) {

@@ -24,7 +24,7 @@ func (c *Controller) accept(ctx context.Context, run *bus.Run) error {
 		c.throttles.flights.end(run.ActivationID)
 		return err
 	}
-	if err := c.publish(ctx, run); err != nil {
+	if err := c.send(ctx, run); err != nil {
 		return errors.Join(err, c.store.Forget(context.WithoutCancel(ctx), run.ActivationID))
 	}
 	return nil

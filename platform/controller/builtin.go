@@ -131,8 +131,8 @@ func sameBut(stored []byte, doc any, fields ...string) (bool, error) {
 // builtinWithin bounds what a builtin may take.
 const builtinWithin = 30 * time.Second
 
-// invokeBuiltin carries a run out at once, and keeps its record.
-func (c *Controller) invokeBuiltin(ctx context.Context, run *bus.Run, by Identity) (*bus.Completed, error) {
+// invokeBuiltin carries a run out at once, and has its record kept.
+func (c *Controller) invokeBuiltin(ctx context.Context, run *bus.Run, by Identity, keep func(context.Context, *store.Activation) error) (*bus.Completed, error) {
 	a := &run.Action
 	do := c.builtins[Name{Namespace: a.Namespace, Package: a.Package, Name: a.Name}]
 	if do == nil {
@@ -141,19 +141,19 @@ func (c *Controller) invokeBuiltin(ctx context.Context, run *bus.Run, by Identit
 	// Who hangs up does not leave half of it done.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), builtinWithin)
 	defer cancel()
-	start := time.Now()
-	status, result := c.carryOut(ctx, do, BuiltinCall{By: by, Args: run.Args, Transaction: run.Transaction}, a)
-	allowed, err := c.Allowance(ctx, run.Namespace)
+	allowed, err := c.Allowance(ctx, run.Namespace) // before, since what is carried out has a record in any case
 	if err != nil {
 		return nil, err
 	}
+	start := time.Now()
+	status, result := c.carryOut(ctx, do, BuiltinCall{By: by, Args: run.Args, Transaction: run.Transaction}, a)
 	rec := builtinRecord(run, start, status, result)
 	rec.Unkept = !allowed.StoreActivations
 	act, err := rec.Encode()
 	if err != nil {
 		return nil, err
 	}
-	if err := c.store.PutActivation(ctx, act); err != nil {
+	if err := keep(ctx, act); err != nil {
 		return nil, err
 	}
 	return &bus.Completed{
@@ -165,8 +165,8 @@ func (c *Controller) invokeBuiltin(ctx context.Context, run *bus.Run, by Identit
 func builtinRecord(run *bus.Run, start time.Time, status int, result json.RawMessage) *store.Record {
 	a, end := &run.Action, time.Now()
 	duration := end.UnixMilli() - start.UnixMilli()
-	return &store.Record{
-		ID: run.ActivationID, Cause: run.Cause, Name: a.Name, Path: a.Path(),
+	r := &store.Record{
+		ID: run.ActivationID, Cause: run.Cause, Name: a.Name, Path: a.ListPath(),
 		Namespace: run.Namespace, Subject: run.Subject, Version: a.Version,
 		Start: start.UnixMilli(), End: end.UnixMilli(), Duration: &duration,
 		Status: status, Result: result,
@@ -175,6 +175,13 @@ func builtinRecord(run *bus.Run, start time.Time, status int, result json.RawMes
 			{Key: "timeout", Value: false}, {Key: "limits", Value: a.Limits},
 		},
 	}
+	if a.Binding != "" {
+		r.Annotations = append(r.Annotations, store.Annotation{Key: "binding", Value: a.Binding})
+	}
+	if run.CausedBy != "" {
+		r.Annotations = append(r.Annotations, store.Annotation{Key: "causedBy", Value: run.CausedBy})
+	}
+	return r
 }
 
 // carryOut returns what a builtin came to, as a record's status and result.

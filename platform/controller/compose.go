@@ -22,6 +22,7 @@ type composition struct {
 	id       string
 	cause    string
 	topmost  bool
+	unkept   bool // its record is not kept
 	depth    int  // of the compositions around it
 	left     *int // how many activations all of the topmost composition may still cause
 	accepted time.Time
@@ -67,9 +68,13 @@ func (c *Controller) compose(ctx context.Context, a *ResolvedAction, in Invocati
 	if err := c.checkParts(ctx, in.By, a); err != nil {
 		return "", nil, err
 	}
+	allowed, err := c.Allowance(ctx, in.By.Namespace) // now, since what has begun has a record in any case
+	if err != nil {
+		return "", nil, err
+	}
 	now, left := time.Now(), c.compositions.maxCaused
 	s := &composition{
-		c: c, action: a, by: in.By, id: newActivationID(), cause: in.Cause, topmost: true, left: &left,
+		c: c, action: a, by: in.By, id: newActivationID(), cause: in.Cause, topmost: true, unkept: !allowed.StoreActivations, left: &left,
 		accepted: now, start: now, transaction: in.Transaction, reader: in.Reader,
 	}
 	if in.Reader != nil {
@@ -150,7 +155,7 @@ func (s *composition) run(ctx context.Context, args json.RawMessage) *bus.Comple
 func (s *composition) inner(a *ResolvedAction) *composition {
 	now := time.Now()
 	return &composition{
-		c: s.c, action: a, by: s.by, id: newActivationID(), cause: s.id, depth: s.depth + 1, left: s.left,
+		c: s.c, action: a, by: s.by, id: newActivationID(), cause: s.id, unkept: s.unkept, depth: s.depth + 1, left: s.left,
 		accepted: now, start: now, transaction: s.transaction,
 	}
 }
@@ -183,6 +188,9 @@ func (s *composition) invoke(ctx context.Context, a *ResolvedAction, args json.R
 	if *s.left--; *s.left < 0 {
 		return ended{}, errEndless
 	}
+	if err := s.c.checkKind(a.action.Kind); err != nil {
+		return ended{}, err
+	}
 	run, err := s.c.newRun(a, Invocation{By: s.by, Args: args, Transaction: s.transaction, Cause: s.id})
 	if err != nil {
 		return ended{}, err
@@ -192,7 +200,7 @@ func (s *composition) invoke(ctx context.Context, a *ResolvedAction, args json.R
 		run.Reader = reader
 	}
 	if run.Action.Kind == KindBuiltin {
-		done, err := s.c.invokeBuiltin(ctx, run, s.by)
+		done, err := s.c.invokeBuiltin(ctx, run, s.by, s.c.store.PutActivation)
 		return endedAs(done, a), err
 	}
 	end := s.c.waiters.add(run.ActivationID)
@@ -251,13 +259,7 @@ func (s *composition) publish(ctx context.Context, run *bus.Run) error {
 
 // keep writes the record, and returns what a caller who waits is told.
 func (s *composition) keep(o outcome) (*bus.Completed, error) {
-	allowed, err := s.c.Allowance(context.Background(), s.by.Namespace)
-	if err != nil {
-		return nil, err
-	}
-	rec := s.record(o)
-	rec.Unkept = !allowed.StoreActivations
-	act, err := rec.Encode()
+	act, err := s.record(o).Encode()
 	if err != nil {
 		return nil, err
 	}
@@ -293,7 +295,7 @@ func (s *composition) record(o outcome) *store.Record {
 	return &store.Record{
 		ID: s.id, Cause: s.cause, Name: a.Name, Path: a.ListPath(), Namespace: s.by.Namespace, Subject: s.by.Subject,
 		Version: a.Version, Start: s.start.UnixMilli(), End: time.Now().UnixMilli(), Duration: &duration,
-		Status: o.status, Result: o.result, Logs: s.log.parts, Annotations: list,
+		Status: o.status, Result: o.result, Logs: s.log.parts, Annotations: list, Unkept: s.unkept,
 	}
 }
 

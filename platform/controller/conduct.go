@@ -91,7 +91,7 @@ func (s *composition) broken(err error, failed, timedOut string) outcome {
 		return failure(store.StatusWhiskError, fmt.Sprintf(timedOut, late.id))
 	case errors.Is(err, errEndless):
 		return failure(store.StatusApplicationError, msgCompositionTooLong)
-	case errors.Is(err, errStopping):
+	case errors.Is(err, errStopping), s.c.composing.Err() != nil:
 		return failure(store.StatusWhiskError, failed+" The platform was stopped before it ended.")
 	case errors.As(err, &refused):
 		return failure(store.StatusWhiskError, failed+" "+refused.Message)

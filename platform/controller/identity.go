@@ -47,8 +47,9 @@ func (c *Controller) authenticateRun(ctx context.Context, key string) (Identity,
 	if !ok {
 		return Identity{}, errBadKey
 	}
-	if err := c.MayAct(ctx, id.Subject, id.Namespace); err != nil {
+	err := c.MayAct(ctx, id.Subject, id.Namespace)
+	if errors.As(err, new(*Error)) {
 		return Identity{}, errBadKey
 	}
-	return id, nil
+	return id, err
 }

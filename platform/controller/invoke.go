@@ -50,9 +50,6 @@ func (c *Controller) invoke(ctx context.Context, in Invocation) (id string, done
 	if err != nil {
 		return "", nil, err
 	}
-	if err := c.checkKind(a.action.Kind); err != nil {
-		return "", nil, err
-	}
 	if err := a.checkFinal(in.Args); err != nil {
 		return "", nil, err
 	}
@@ -79,6 +76,9 @@ func (a *ResolvedAction) checkFinal(args json.RawMessage) error {
 // invokeResolved is invoke for an action that was resolved before. Whoever did that has
 // decided that in.By may, and that in.Args may be; in.Action is not looked at.
 func (c *Controller) invokeResolved(ctx context.Context, a *ResolvedAction, in Invocation) (id string, done *bus.Completed, err error) {
+	if err := c.checkKind(a.action.Kind); err != nil {
+		return "", nil, err
+	}
 	if a.isComposition() {
 		return c.compose(ctx, a, in)
 	}
@@ -87,8 +87,10 @@ func (c *Controller) invokeResolved(ctx context.Context, a *ResolvedAction, in I
 		return "", nil, err
 	}
 	if run.Action.Kind == KindBuiltin {
-		if done, err = c.invokeBuiltin(ctx, run, in.By); err != nil || in.Wait <= 0 {
-			done = nil
+		if in.Wait > 0 {
+			done, err = c.invokeBuiltin(ctx, run, in.By, c.store.PutActivation)
+		} else { // the 202 promises the record
+			_, err = c.invokeBuiltin(ctx, run, in.By, c.store.KeepActivation)
 		}
 		return run.ActivationID, done, err
 	}
@@ -159,6 +161,11 @@ func (c *Controller) publish(ctx context.Context, run *bus.Run) error {
 	if err := c.takeOff(ctx, run); err != nil {
 		return err
 	}
+	return c.send(ctx, run)
+}
+
+// send is publish for a run that has taken off.
+func (c *Controller) send(ctx context.Context, run *bus.Run) error {
 	err := c.runs.Publish(ctx, run.Message())
 	if err != nil {
 		c.throttles.flights.end(run.ActivationID)

@@ -137,6 +137,7 @@ func (c *Controller) DeletePackage(ctx context.Context, name Name, force bool) (
 		if err := remove(ctx, c, &Entity[Action]{row: row}); err != nil {
 			return nil, err
 		}
+		c.changed(row.Key, row.Revision+1)
 	}
 	return &e.Doc, remove(ctx, c, e)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/whiskaway/whiskaway/platform/bus"
 	"github.com/whiskaway/whiskaway/platform/store"
 )
 
@@ -67,8 +68,20 @@ func (k runKeys) identity(key string, now time.Time) (Identity, bool) {
 
 // keyFor returns the API key that a run of by's is given.
 func (c *Controller) keyFor(by Identity, limit time.Duration) (string, error) {
-	if by.Key != "" {
+	if by.Key != "" && !isRunKey(by.Key) { // that of another run may end before this one
 		return by.Key, nil
 	}
 	return c.runKeys.mint(by, time.Now().Add(limit+runKeyGrace))
+}
+
+func isRunKey(key string) bool { return strings.HasPrefix(key, runKeyUUID+":") }
+
+// RenewKey gives a run that goes on after a restart a new run key in place of its old one, if it has one.
+func (c *Controller) RenewKey(run *bus.Run) (err error) {
+	if !isRunKey(run.APIKey) {
+		return nil
+	}
+	by := Identity{Subject: run.Subject, Namespace: run.Namespace}
+	run.APIKey, err = c.keyFor(by, time.Duration(run.Action.Limits.Timeout)*time.Millisecond)
+	return err
 }

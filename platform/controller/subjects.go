@@ -12,6 +12,10 @@ import (
 // changed. A key that was removed or blocked by the command line is refused after it.
 const accessFor = time.Second
 
+// accessAgain is how long nobody asks again after an answer that was an error: those who waited for it meanwhile would
+// otherwise wait for one of their own each, one after the other.
+const accessAgain = 200 * time.Millisecond
+
 // maxAccess bounds how many subjects, and namespaces' limits, are remembered.
 const maxAccess = 100_000
 
@@ -24,6 +28,8 @@ type access struct {
 	mu       sync.RWMutex
 	checked  time.Time
 	version  int64
+	failed   time.Time // when the last answer was why
+	why      error
 	subjects map[string]store.Subject   // by uuid
 	limits   map[string]Allowance       // by namespace
 	owners   map[string][]store.Subject // by namespace; empty for one that is nobody's
@@ -42,8 +48,14 @@ func (a *access) fresh(ctx context.Context) error {
 	if time.Since(a.checked) < accessFor { // somebody else has asked meanwhile
 		return nil
 	}
+	if time.Since(a.failed) < accessAgain {
+		return a.why
+	}
 	now := time.Now()
 	version, err := a.store.AccessVersion(ctx)
+	if err != nil && ctx.Err() == nil {
+		a.failed, a.why = time.Now(), err
+	}
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,11 @@ func (t *turn) execute(ctx context.Context) *execution {
 	if t.d.Redelivered && !run.Journaled { // the journal would know
 		return ended(failed(store.StatusWhiskError, msgInvokerGone))
 	}
-	return t.v.execute(ctx, run, t.claim)
+	e := t.v.execute(ctx, run, t.claim)
+	if e == nil && t.mine { // it was claimed for a container that refused it: nobody else may send it
+		return ended(failed(store.StatusWhiskError, msgInvokerStopped))
+	}
+	return e
 }
 
 // giveUp settles what is left to others: another has it, or the next start will, or

@@ -11,12 +11,13 @@ import (
 type key struct {
 	namespace string // the invoking one
 	action    string // "/namespace/package/name"
+	variant   string // bus.Action's
 	revision  int64
 }
 
 func (k key) owner() owner { return owner{k.namespace, k.action} }
 
-// An owner is a key without the revision.
+// An owner is whom the revisions of an action belong to, in all their variants.
 type owner struct{ namespace, action string }
 
 // A base says what a container is made of before it belongs to an action.

@@ -22,7 +22,7 @@ func newYard(t testing.TB, memory int, prewarm ...Prewarm) *yard {
 }
 
 func wantOf(action string, memory, slots int) want {
-	return want{key: key{"guest", action, 1}, base: base{kind: "x", memory: memory, concurrent: slots > 1}, slots: slots}
+	return want{key: key{"guest", action, "", 1}, base: base{kind: "x", memory: memory, concurrent: slots > 1}, slots: slots}
 }
 
 // ask asks under a name, and returns what was granted at once, if anything was.
@@ -234,7 +234,7 @@ func TestPlanKeepsNoOldRevision(t *testing.T) {
 	old := wantOf("/g/a", 256, 1)
 	idle, busy := y.cold("1", old), y.cold("2", old)
 	y.release(idle)
-	other := y.cold("other", want{key: key{"guest2", "/g/a", 1}, base: base{kind: "x", memory: 256}, slots: 1})
+	other := y.cold("other", want{key: key{"guest2", "/g/a", "", 1}, base: base{kind: "x", memory: 256}, slots: 1})
 	y.release(other)
 	next := old
 	next.key.revision = 2

@@ -88,7 +88,6 @@ func (d *Process) environment(spec Spec) []string {
 	}
 	return append(env,
 		"WHISKAWAY_KIND="+spec.Kind,
-		fmt.Sprintf("WHISKAWAY_MEMORY=%dm", spec.Memory),
 		"__OW_API_HOST="+d.cfg.APIHost,
 		fmt.Sprintf("WHISKAWAY_LIFELINE_FD=%d", lifelineFD),
 		fmt.Sprintf("WHISKAWAY_READY_FD=%d", readyFD))

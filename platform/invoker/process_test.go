@@ -65,6 +65,17 @@ func TestKillReachesTheGroup(t *testing.T) {
 	b.close(0)
 }
 
+// A runtime is told its memory once, and not at all where runs overlap.
+func TestRuntimesAreToldTheirMemory(t *testing.T) {
+	d := driver(t, "")
+	for concurrent, want := range map[string]int{"": 1, "true": 0} {
+		env := strings.Join(d.environment(Spec{Memory: 128, Env: map[string]string{allowConcurrent: concurrent}}), "\n")
+		if got := strings.Count(env, "WHISKAWAY_MEMORY="); got != want {
+			t.Errorf("concurrent %q: %d times, want %d:\n%s", concurrent, got, want, env)
+		}
+	}
+}
+
 // An action that was made where there were containers says what it needs.
 func TestProcessesHaveNoImages(t *testing.T) {
 	d, err := NewProcess(ProcessConfig{Command: []string{"true"}})

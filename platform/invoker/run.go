@@ -111,7 +111,7 @@ func (v *Invoker) container(ctx context.Context, run *bus.Run, fresh bool) (*con
 	defer stop()
 	a := &run.Action
 	w := want{
-		key:   key{run.Namespace, a.FullName() + a.Variant, a.Revision},
+		key:   key{run.Namespace, a.FullName(), a.Variant, a.Revision},
 		base:  base{a.Kind, a.Image, a.Limits.Memory, a.Limits.Concurrency > 1},
 		slots: max(a.Limits.Concurrency, 1),
 		fresh: fresh,

@@ -73,6 +73,54 @@ func TestAlwaysTrue1WhatIsRepeatedWithAFakeDriver(t *testing.T) {
 	}
 }
 
+// What was claimed, and refused by a container, cannot be left to the next start any more: its record says that
+// the platform was stopped.
+func TestAClaimedRunIsNotLeftWithAFakeDriver(t *testing.T) {
+	g := newRig(t, Config{Memory: 128})
+	asked, queued, held := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	began := make(chan struct{})
+	g.driver.play(
+		script{run: func(w http.ResponseWriter, r *http.Request) {
+			close(asked)
+			<-queued
+			answering(http.StatusServiceUnavailable)(w, r)
+		}},
+		script{run: func(w http.ResponseWriter, r *http.Request) {
+			close(began)
+			<-held
+			answering(200)(w, r)
+		}},
+	)
+	refused := g.begin("a", func(r *bus.Run) {
+		r.Journaled = true
+		if err := g.store.Accept(t.Context(), store.Accepted{ID: r.ActivationID, Kind: store.AcceptedRun, Body: []byte("x")}); err != nil {
+			t.Error(err)
+		}
+	})
+	<-asked
+	other := g.begin("b", nil)
+	for end := time.Now().Add(10 * time.Second); g.invoker.Status().Waiting == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the other run does not wait")
+		}
+	}
+	close(queued)
+	<-began // in the memory of the first one's container
+	g.invoker.Leave()
+	select {
+	case got := <-refused:
+		if got.Status != store.StatusWhiskError || !strings.Contains(string(got.Result), "was stopped") {
+			t.Errorf("the refused run: %d %s", got.Status, got.Result)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the refused run has no record")
+	}
+	close(held)
+	if got := <-other; got.Status != store.StatusSuccess {
+		t.Errorf("the other run: %s", got.Result)
+	}
+}
+
 // thenFirst answers as first does, and from the second time on as then does.
 func thenFirst(first, then http.HandlerFunc) http.HandlerFunc {
 	var once sync.Once

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -19,6 +20,20 @@ func (s *Database) PutAlarm(ctx context.Context, a Alarm) error {
 			ON CONFLICT (namespace, trigger_name) DO UPDATE SET doc = excluded.doc`, a.Namespace, a.Trigger, a.Doc)
 		if err != nil {
 			return fmt.Errorf("writing an alarm: %w", err)
+		}
+		return nil
+	})
+}
+
+// UpdateAlarm implements Store.
+func (s *Database) UpdateAlarm(ctx context.Context, a Alarm) error {
+	return s.inTx(ctx, func(tx queryer) error {
+		res, err := tx.exec(ctx, "UPDATE alarms SET doc = ? WHERE namespace = ? AND trigger_name = ?", a.Doc, a.Namespace, a.Trigger)
+		if err != nil {
+			return fmt.Errorf("changing an alarm: %w", err)
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(ErrNotFound, err)
 		}
 		return nil
 	})

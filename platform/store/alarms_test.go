@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"reflect"
 	"testing"
 )
@@ -15,6 +16,14 @@ func TestAlarmsAreKept(t *testing.T) {
 			if err := s.PutAlarm(ctx, a); err != nil {
 				t.Fatal(err)
 			}
+		}
+		expectAlarms(t, s, changed, other)
+		changed.Doc = []byte(`{"minutes":2}`)
+		if err := s.UpdateAlarm(ctx, changed); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.UpdateAlarm(ctx, Alarm{"a", "never", []byte("{}")}); !errors.Is(err, ErrNotFound) {
+			t.Errorf("changing what is not there: %v", err)
 		}
 		expectAlarms(t, s, changed, other)
 		if err := s.DeleteAlarm(ctx, "a", "tick"); err != nil {

@@ -12,12 +12,13 @@ type draft struct {
 	Record *Record
 	Path   string
 	Logs   []string `json:",omitempty"`
+	Unkept bool     `json:",omitempty"`
 }
 
 // Draft returns the record, as far as it is known, as the body of an entry in the journal; see
 // AcceptedRecord. Its result is left out.
 func (r *Record) Draft() ([]byte, error) {
-	body, err := Encode(draft{r, r.Path, r.Logs})
+	body, err := Encode(draft{r, r.Path, r.Logs, r.Unkept})
 	if err != nil {
 		return nil, fmt.Errorf("encoding an activation: %w", err)
 	}
@@ -35,6 +36,6 @@ func ReadDraft(body []byte) (*Record, error) {
 	if d.Record == nil {
 		return nil, errors.New("the draft of a record has none")
 	}
-	d.Record.Path, d.Record.Logs = d.Path, d.Logs
+	d.Record.Path, d.Record.Logs, d.Record.Unkept = d.Path, d.Logs, d.Unkept
 	return d.Record, nil
 }

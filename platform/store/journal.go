@@ -301,9 +301,9 @@ func (s *Database) Accept(_ context.Context, a Accepted) error {
 	c := &journalChange{accept: &a}
 	s.journal.opened(a.ID, true)
 	err := s.journal.change(c)
-	if err != nil || !c.met {
+	if err == nil && !c.met || err != nil && !a.Late {
 		s.journal.opened(a.ID, false)
-	}
+	} // after an error the entry may be there all the same: one whose activation goes on leaves with its record
 	return err
 }
 

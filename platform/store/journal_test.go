@@ -245,7 +245,7 @@ func TestDraft(t *testing.T) {
 	d := int64(7)
 	r := &Record{
 		ID: "id", Name: "n", Namespace: "ns", Subject: "s", Version: "0.0.1", Path: "p/n", Cause: "c",
-		Start: 1795391443809, Duration: &d, Logs: []string{"a", "b"}, Result: json.RawMessage("{}"),
+		Start: 1795391443809, Duration: &d, Logs: []string{"a", "b"}, Result: json.RawMessage("{}"), Unkept: true,
 		Annotations: []Annotation{{"big", json.Number("9007199254740993")}, {"kind", "sequence"}, {"topmost", true}},
 	}
 	body, err := r.Draft()
@@ -258,7 +258,7 @@ func TestDraft(t *testing.T) {
 	}
 	got.Result = r.Result
 	want, _ := r.Encode()
-	if a, err := got.Encode(); err != nil || string(a.Document()) != string(want.Document()) || a.Path != "p/n" {
+	if a, err := got.Encode(); err != nil || string(a.Document()) != string(want.Document()) || a.Path != "p/n" || !a.Unkept {
 		t.Errorf("%v\n%s\nwant\n%s", err, a.Document(), want.Document())
 	}
 	for _, bad := range []string{"", "{}", "[]", `{"Record":7}`} {

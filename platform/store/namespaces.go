@@ -104,9 +104,10 @@ func (s *Database) ClearNamespace(ctx context.Context, namespace string) error {
 		if err != nil {
 			return fmt.Errorf("releasing a namespace's code: %w", err)
 		}
+		// The counts come before what they count: who writes records meanwhile waits for us there, and counts anew.
 		for _, statement := range []string{
 			"DELETE FROM entities WHERE namespace = ?", "DELETE FROM alarms WHERE namespace = ?", "DELETE FROM apis WHERE namespace = ?",
-			"DELETE FROM activations WHERE namespace = ?", "DELETE FROM activation_counts WHERE namespace = ?",
+			"DELETE FROM activation_counts WHERE namespace = ?", "DELETE FROM activations WHERE namespace = ?",
 			"DELETE FROM namespaces WHERE name = ?",
 		} {
 			if _, err := tx.exec(ctx, statement, namespace); err != nil {

@@ -128,6 +128,9 @@ type Store interface {
 
 	// PutAlarm writes a, in place of an earlier one of its trigger.
 	PutAlarm(ctx context.Context, a Alarm) error
+	// UpdateAlarm is PutAlarm for an alarm that must be there: else it is ErrNotFound. The alarms
+	// of a namespace that was cleared are gone, whoever still knows them.
+	UpdateAlarm(ctx context.Context, a Alarm) error
 	// DeleteAlarm removes an alarm, if it is there.
 	DeleteAlarm(ctx context.Context, namespace, trigger string) error
 	// Alarms returns all alarms.
