@@ -27,10 +27,11 @@ const reuseWithin = time.Second
 // connection. net/http's client would put two more goroutines and two hand-overs
 // between the question and its answer.
 type client struct {
-	addr  string
-	conn  net.Conn // nil: none
-	br    *bufio.Reader
-	since time.Time // when conn became idle
+	addr   string
+	header string   // further lines of each question's header, each with its end
+	conn   net.Conn // nil: none
+	br     *bufio.Reader
+	since  time.Time // when conn became idle
 }
 
 // An answer is what a container said.
@@ -128,7 +129,7 @@ func (c *client) send(q question) error {
 	if q.reader != nil {
 		head = append(head, "Accept: "+stream.TypeEvents+"\r\n"...)
 	}
-	head = append(head, q.header...)
+	head = append(append(head, c.header...), q.header...)
 	head = append(head, "\r\n"...)
 	all := append(net.Buffers{head}, q.body...)
 	_, err := all.WriteTo(c.conn) // one writev
