@@ -3,6 +3,7 @@ package alarm
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -34,6 +35,20 @@ func (s *fakeStore) PutAlarm(_ context.Context, a store.Alarm) error {
 	return s.err
 }
 
+func (s *fakeStore) ChangeAlarm(ctx context.Context, a store.Alarm) error {
+	if has, _ := s.HasAlarm(ctx, a.Namespace, a.Trigger); !has {
+		return store.ErrNotFound
+	}
+	return s.PutAlarm(ctx, a)
+}
+
+func (s *fakeStore) HasAlarm(_ context.Context, namespace, trigger string) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, has := s.rows[key{namespace, trigger}]
+	return has, nil
+}
+
 func (s *fakeStore) DeleteAlarm(_ context.Context, namespace, trigger string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,12 +77,16 @@ type fakeTriggers struct {
 	mu       sync.Mutex
 	fired    []string // "name +seconds payload"
 	refusals []int    // statuses of the next firings
+	greedy   string   // a namespace that may never fire anything
 	removed  []string
 }
 
 func (f *fakeTriggers) Fire(_ context.Context, firing controller.Firing) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.greedy != "" && firing.By.Namespace == f.greedy {
+		return "", controller.Refuse(http.StatusTooManyRequests, "refused")
+	}
 	if len(f.refusals) > 0 {
 		status := f.refusals[0]
 		f.refusals = f.refusals[1:]
@@ -169,6 +188,28 @@ func (b *bench) must(feed, event, text string) string {
 	return answer
 }
 
+// put keeps an alarm of any namespace.
+func (b *bench) put(namespace, trigger, text string) error {
+	b.t.Helper()
+	var p args
+	if err := json.Unmarshal([]byte(text), &p); err != nil {
+		b.t.Fatal(err)
+	}
+	a, err := newAlarm(feedAlarm, &p, time.Now())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	a.Namespace, a.Trigger = namespace, trigger
+	return b.clock.put(b.t.Context(), a)
+}
+
+func (b *bench) mustPut(namespace, trigger, text string) {
+	b.t.Helper()
+	if err := b.put(namespace, trigger, text); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // after lets time pass and expects these firings, of all so far.
 func (b *bench) after(d time.Duration, want ...string) {
 	b.t.Helper()
@@ -259,7 +300,68 @@ func TestFiringIsTriedAgainWhenThereWasNoRoom(t *testing.T) {
 	inFakeTime(t, func(b *bench) {
 		b.must(feedAlarm, "CREATE", `{"cron":"0 * * * *"}`)
 		b.triggers.refuse(http.StatusTooManyRequests, http.StatusServiceUnavailable)
-		b.after(time.Hour+time.Minute, `ns/tick +1h0m2s {}`)
+		b.after(time.Hour+2*time.Minute, `ns/tick +1h1m1s {}`) // the limit's next minute, and a second
+	})
+}
+
+// Who has more alarms than his limits let him fire holds up nobody else's.
+func TestAlwaysTrue7AlarmsAboveALimitHoldUpNobody(t *testing.T) {
+	inFakeTime(t, func(b *bench) {
+		b.triggers.greedy = "greedy"
+		for i := range 10 * firingsAtOnce {
+			b.mustPut("greedy", fmt.Sprint("t", i), `{"cron":"* * * * * *"}`)
+		}
+		b.mustPut("ns", "tick", `{"cron":"30 * * * * *"}`)
+		b.after(2*time.Minute, `ns/tick +30s {}`, `ns/tick +1m30s {}`)
+		b.clock.mu.Lock()
+		defer b.clock.mu.Unlock()
+		if n := len(b.clock.waiting); n > 10*firingsAtOnce {
+			t.Errorf("%d firings wait", n)
+		}
+	})
+}
+
+// A namespace that was deleted beside the platform has no alarms any more, also not when another one gets its name.
+func TestAlwaysTrue9AlarmsOfADeletedNamespaceAreGone(t *testing.T) {
+	inFakeTime(t, func(b *bench) {
+		b.must(feedAlarm, "CREATE", `{"cron":"0 * * * *","trigger_payload":{"mine":1}}`)
+		b.must(feedInterval, "CREATE", `{"minutes":600,"triggerName":"seldom"}`)
+		for k := range b.store.rows {
+			b.store.DeleteAlarm(t.Context(), k.namespace, k.trigger)
+		}
+		for _, event := range []string{"READ", "UPDATE"} {
+			if answer, err := b.call(feedInterval, event, `{"minutes":700,"triggerName":"seldom"}`); err == nil || !strings.Contains(err.Error(), "could not find the trigger") {
+				t.Errorf("%s of what is gone: %s, %v", event, answer, err)
+			}
+		}
+		b.after(3 * time.Hour)
+		if n := len(b.store.rows); n != 0 {
+			t.Errorf("%d alarms are back", n)
+		}
+		b.must(feedAlarm, "CREATE", `{"cron":"0 * * * *"}`)
+		b.after(time.Hour, `ns/tick +4h0m0s {}`)
+	})
+}
+
+func TestAlwaysTrue7ANamespaceHasSoManyAlarms(t *testing.T) {
+	inFakeTime(t, func(b *bench) {
+		for i := range maxAlarms {
+			b.mustPut("full", fmt.Sprint(i), `{"cron":"0 0 1 1 *"}`)
+		}
+		if err := b.put("full", "more", `{"cron":"0 0 1 1 *"}`); err == nil || !strings.Contains(err.Error(), "has 10000 alarms") {
+			t.Errorf("one more: %v", err)
+		}
+		b.mustPut("full", "7", `{"cron":"0 0 2 1 *"}`) // another for the same trigger
+		big := `{"cron":"0 0 1 1 *","trigger_payload":{"x":"` + strings.Repeat("x", 1<<20) + `"}}`
+		for i := range maxPayloads >> 20 {
+			if err := b.put("big", fmt.Sprint(i), big); (err != nil) != (i == maxPayloads>>20-1) {
+				t.Errorf("payload %d: %v", i, err)
+			}
+		}
+		if err := b.clock.change(t.Context(), key{"big", "1"}, func(*Alarm) (*Alarm, error) { return nil, nil }); err != nil {
+			t.Fatal(err)
+		}
+		b.mustPut("big", "again", big)
 	})
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"reflect"
 	"testing"
 )
@@ -14,6 +15,19 @@ func TestAlarmsAreKept(t *testing.T) {
 		for _, a := range []Alarm{other, one, changed} {
 			if err := s.PutAlarm(ctx, a); err != nil {
 				t.Fatal(err)
+			}
+		}
+		expectAlarms(t, s, changed, other)
+		changed.Doc = []byte(`{"minutes":2}`)
+		if err := s.ChangeAlarm(ctx, changed); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.ChangeAlarm(ctx, Alarm{"a", "never", []byte("{}")}); !errors.Is(err, ErrNotFound) {
+			t.Errorf("changing what is not there: %v", err)
+		}
+		for trigger, want := range map[string]bool{"tick": true, "never": false} {
+			if has, err := s.HasAlarm(ctx, "a", trigger); has != want || err != nil {
+				t.Errorf("%s is there: %v, %v", trigger, has, err)
 			}
 		}
 		expectAlarms(t, s, changed, other)
