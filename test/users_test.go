@@ -182,6 +182,16 @@ func TestUserCommandSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// Where a variable says which database is the platform's, it does so for this command, too, without a password on any command line.
+func TestUserCommandFindsTheDatabaseByItsVariable(t *testing.T) {
+	cmd := exec.Command(binary, "user", "list", "--data", t.TempDir())
+	cmd.Env = append(cleanEnv(t), "WHISKAWAY_STORE=postgres://me:hushhush@127.0.0.1:1/mine")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "the database mine at 127.0.0.1:1") || strings.Contains(string(out), "hushhush") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 // Keys and passwords on a command line are not shown to other users of the machine.
 func TestUserCommandHidesWhatIsSecret(t *testing.T) {
 	if runtime.GOOS != "linux" {

@@ -183,7 +183,7 @@ func (s *composition) invoke(ctx context.Context, a *ResolvedAction, args json.R
 	if *s.left--; *s.left < 0 {
 		return ended{}, errEndless
 	}
-	run, err := s.c.newRun(a, Invocation{By: s.by, Args: args, Transaction: s.transaction, Cause: s.id})
+	run, err := s.c.newRun(ctx, a, Invocation{By: s.by, Args: args, Transaction: s.transaction, Cause: s.id})
 	if err != nil {
 		return ended{}, err
 	}
