@@ -71,7 +71,7 @@ func (c *container) client() *client {
 		return cl
 	}
 	cl := &client{addr: c.Addr()}
-	if keyed, ok := c.Container.(Keyed); ok {
+	if keyed, ok := c.Container.(Keyed); ok && keyed.Key() != "" {
 		cl.header = HeaderKey + ": " + keyed.Key() + "\r\n"
 	}
 	return cl

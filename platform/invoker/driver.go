@@ -31,7 +31,7 @@ const HeaderKey = "Whiskaway-Key"
 
 // A Keyed is a Container that answers nobody who does not show its key: a secret of its own.
 type Keyed interface {
-	Key() string
+	Key() string // empty: it has none
 }
 
 // A Container is one running runtime.
