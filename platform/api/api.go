@@ -48,6 +48,7 @@ type request struct {
 	rest        []string // of the path, after the collection
 	query       url.Values
 	silence     time.Duration // see API
+	again       func() error  // shows the key once more; nil: none was wanted
 }
 
 // ServeHTTP answers.
@@ -173,13 +174,16 @@ func split(path string) ([]string, error) {
 	return segments, nil
 }
 
-func (a *API) authenticate(q *request) (err error) {
+func (a *API) authenticate(q *request) error {
 	uuid, key, ok := q.BasicAuth()
 	if !ok {
 		return controller.Refuse(http.StatusUnauthorized, "The resource requires authentication, which was not supplied with the request")
 	}
-	q.by, err = a.controller.Authenticate(q.Context(), uuid, key)
-	return err
+	q.again = func() (err error) {
+		q.by, err = a.controller.Authenticate(q.Context(), uuid, key)
+		return err
+	}
+	return q.again()
 }
 
 func notFound() error {

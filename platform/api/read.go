@@ -23,7 +23,20 @@ func (q *request) body(limit int64) ([]byte, error) {
 	return data, err
 }
 
+// longBody is how long a body may take without its sender's key being looked at again: who loses his key has lost it
+// for what he has begun to send, too.
+const longBody = 500 * time.Millisecond
+
 func (q *request) bytes(limit int64) ([]byte, error) {
+	began := time.Now()
+	data, err := q.allBytes(limit)
+	if err == nil && q.again != nil && time.Since(began) > longBody {
+		err = q.again()
+	}
+	return data, err
+}
+
+func (q *request) allBytes(limit int64) ([]byte, error) {
 	if q.ContentLength > limit {
 		q.drain()
 		return nil, controller.TooLarge("Request", q.ContentLength, limit)
