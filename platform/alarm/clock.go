@@ -50,7 +50,7 @@ const (
 	fireAgain = time.Second
 	// What the alarms of one namespace may be.
 	maxAlarms   = 10_000
-	maxPayloads = 64 << 20 // bytes, of all of them together
+	maxPayloads = 16 << 20 // bytes, of all of them together
 )
 
 // A key names an alarm.
