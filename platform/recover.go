@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/whiskaway/whiskaway/platform/bus"
+	"github.com/whiskaway/whiskaway/platform/controller"
 	"github.com/whiskaway/whiskaway/platform/store"
 )
 
@@ -115,7 +116,11 @@ func (r *recovery) resumeRun(ctx context.Context, entry store.Accepted) error {
 	if err != nil {
 		return unreadable{err}
 	}
-	if err := r.p.controller.RenewKey(run); err != nil {
+	err = r.p.controller.RenewKey(ctx, run)
+	if refused := new(controller.Error); errors.As(err, &refused) { // who it was for is not there any more
+		return r.p.invoker.Abandon(run, refused.Message)
+	}
+	if err != nil {
 		return err
 	}
 	run.Journaled, run.ReplyTo, run.Requeued = true, "", time.Now().UnixMicro()

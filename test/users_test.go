@@ -1,14 +1,18 @@
 package test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // user runs `whiskaway user`, and returns what it prints and what it says beside it.
@@ -181,6 +185,42 @@ func TestUserCommandSaysWhatIsWrong(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(nowhere.dir); len(left) != 0 {
 		t.Errorf("it made %v there", left)
+	}
+}
+
+// Who is removed while he sends a body leaves nothing of it in the namespace, which may be another's by then.
+func TestAlwaysTrue9AKeyIsLookedAtAgainAfterALongBody(t *testing.T) {
+	s := startStandalone(t, t.TempDir())
+	eve := s.as(s.userOK("create", "eve"))
+	uuid, key, _ := strings.Cut(eve.auth, ":")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.api, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	const body = `{"exec":{"kind":"python:3","code":"def main(a): return {}"}}`
+	fmt.Fprintf(conn, "PUT /api/v1/namespaces/_/actions/left HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Basic %s\r\nContent-Length: %d\r\n\r\n%s",
+		base64.StdEncoding.EncodeToString([]byte(uuid+":"+key)), len(body), body[:10])
+	s.userOK("delete", "eve")
+	eve.waitForStatus(401, "GET", restNS+"actions", "")
+	next := s.as(s.userOK("create", "eve"))
+	next.waitForStatus(200, "GET", restNS+"actions", "")
+	time.Sleep(time.Second) // the body takes that long
+	fmt.Fprint(conn, body[10:])
+	if answer, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 401 ") {
+		t.Errorf("%s, %v", answer, err)
+	}
+	next.ask(404, "GET", restNS+"actions/left", "", nil)
+}
+
+// Where a variable says which database is the platform's, it does so for this command, too, without a password on any command line.
+func TestUserCommandFindsTheDatabaseByItsVariable(t *testing.T) {
+	cmd := exec.Command(binary, "user", "list", "--data", t.TempDir())
+	cmd.Env = append(cleanEnv(t), "WHISKAWAY_STORE=postgres://me:hushhush@127.0.0.1:1/mine")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "the database mine at 127.0.0.1:1") || strings.Contains(string(out), "hushhush") {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

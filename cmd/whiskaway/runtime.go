@@ -106,7 +106,8 @@ func (c *runtimeCommand) run(ctx context.Context, out io.Writer) error {
 	var temp scratch
 	defer temp.remove()
 	hosts := &hosts{temp: &temp, log: log, token: c.token, settings: readSettings()}
-	if err := watchLifeline(os.Getenv("WHISKAWAY_LIFELINE_FD"), hosts.abandon); err != nil {
+	key, err := watchLifeline(os.Getenv("WHISKAWAY_LIFELINE_FD"), isOn(os.Getenv("WHISKAWAY_LIFELINE_KEY")), hosts.abandon)
+	if err != nil {
 		return err
 	}
 	l, err := listen(ctx, c.listen)
@@ -115,7 +116,7 @@ func (c *runtimeCommand) run(ctx context.Context, out io.Writer) error {
 	}
 	defer l.Close()
 	defer hosts.close()
-	return c.serve(ctx, l, hosts, log)
+	return c.serve(ctx, l, hosts, callerKey(key), log)
 }
 
 // asServer is what OpenServerless's variable makes of a runtime. There is one address, so
@@ -141,7 +142,7 @@ func (c *runtimeCommand) asServer() (*serverCommand, error) {
 	return s, nil
 }
 
-func (c *runtimeCommand) serve(ctx context.Context, l net.Listener, h *hosts, log *slog.Logger) error {
+func (c *runtimeCommand) serve(ctx context.Context, l net.Listener, h *hosts, key callerKey, log *slog.Logger) error {
 	lease, err := leaseFrom(os.Getenv("WHISKAWAY_LEASE"))
 	if err != nil {
 		return err
@@ -156,7 +157,7 @@ func (c *runtimeCommand) serve(ctx context.Context, l net.Listener, h *hosts, lo
 	if err := servePprof(g, ctx, c.pprof); err != nil {
 		return err
 	}
-	trimmer := newTrimmer(r.Handler())
+	trimmer := newTrimmer(key.guard(r.Handler()))
 	face := wire.Server{Handler: trimmer, Grace: runtimeGrace, Last: runtimeLast, Log: log}
 	g.Go(func() error { return face.Serve(ctx, l) })
 	g.Go(func() error { return trimmer.run(ctx) })
@@ -198,51 +199,4 @@ func (c *runtimeCommand) runtimeLogger() (*slog.Logger, error) {
 func isOn(value string) bool {
 	on, err := strconv.ParseBool(value)
 	return value != "" && (err != nil || on)
-}
-
-// watchLifeline ends this process when the file descriptor that number names
-// reaches its end: whoever started us is gone, and nobody would stop us. last is called
-// before.
-func watchLifeline(number string, last func()) error {
-	if number == "" {
-		return nil
-	}
-	f := os.Stdin // in a container it is the only one that can be handed in
-	if number != "0" {
-		var err error
-		if f, err = inherited(number, "WHISKAWAY_LIFELINE_FD"); err != nil {
-			return err
-		}
-	}
-	// This goroutine ends with the process: that is its whole purpose.
-	go func() {
-		io.Copy(io.Discard, f)
-		last()
-		os.Exit(1)
-	}()
-	return nil
-}
-
-// tellReady writes the address to the file descriptor that number names.
-func tellReady(number, address string) error {
-	if number == "" {
-		return nil
-	}
-	f, err := inherited(number, "WHISKAWAY_READY_FD")
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if _, err := fmt.Fprintln(f, address); err != nil {
-		return fmt.Errorf("telling that we are ready: %w", err)
-	}
-	return nil
-}
-
-func inherited(number, variable string) (*os.File, error) {
-	fd, err := strconv.Atoi(number)
-	if err != nil || fd < 3 {
-		return nil, fmt.Errorf("%s=%q is not the number of a file descriptor above 2", variable, number)
-	}
-	return os.NewFile(uintptr(fd), variable), nil
 }

@@ -16,7 +16,8 @@ import (
 // A userCommand manages the users of a platform: in its data directory, or in its database.
 type userCommand struct {
 	*options
-	data, store string
+	data  string
+	store storeFlags
 }
 
 func newUser(o *options) *cobra.Command {
@@ -33,7 +34,7 @@ func newUser(o *options) *cobra.Command {
 	}
 	f := cmd.PersistentFlags()
 	f.StringVar(&c.data, "data", "", "the platform's data directory (default: whiskaway/standalone under the user's state directory)")
-	f.StringVar(&c.store, "store", "", "the platform's database, where that is PostgreSQL: postgres://…")
+	c.store.addURL(f)
 	cmd.AddCommand(c.newCreate(), c.newGet(), c.newList(), c.newKey(), c.newBlock(true), c.newBlock(false), c.newDelete(), c.newLimits())
 	return cmd
 }
@@ -46,7 +47,11 @@ func (c *userCommand) with(ctx context.Context, use func(context.Context, *platf
 	}
 	ctx, cancel := context.WithTimeout(ctx, manageTimeout)
 	defer cancel()
-	users, err := platform.OpenUsers(ctx, dir, c.store)
+	state, err := c.store.config()
+	if err != nil {
+		return err
+	}
+	users, err := platform.OpenUsers(ctx, dir, state.URL)
 	if err != nil {
 		return err
 	}

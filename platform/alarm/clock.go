@@ -18,8 +18,10 @@ import (
 type Store interface {
 	// PutAlarm writes a, in place of an earlier one of its trigger.
 	PutAlarm(ctx context.Context, a store.Alarm) error
-	// UpdateAlarm is PutAlarm for one that must be there, or else it is store.ErrNotFound.
-	UpdateAlarm(ctx context.Context, a store.Alarm) error
+	// ChangeAlarm writes a in place of an earlier one of its trigger, or returns store.ErrNotFound.
+	ChangeAlarm(ctx context.Context, a store.Alarm) error
+	// HasAlarm reports whether a trigger has an alarm.
+	HasAlarm(ctx context.Context, namespace, trigger string) (bool, error)
 	// DeleteAlarm removes an alarm, if it is there.
 	DeleteAlarm(ctx context.Context, namespace, trigger string) error
 	// Alarms returns all alarms.
@@ -42,10 +44,13 @@ const (
 	lookAgain = 10 * time.Second
 	// firingsAtOnce bounds how many triggers are fired at the same time.
 	firingsAtOnce = 16
-	// fireWithin bounds one firing, with its tries.
-	fireWithin = 30 * time.Second
+	// fireWithin bounds one firing, with its tries: a limit that counts by the minute has room again within it.
+	fireWithin = 90 * time.Second
 	// fireAgain is the pause after a firing that was refused for want of room.
 	fireAgain = time.Second
+	// What the alarms of one namespace may be.
+	maxAlarms   = 10_000
+	maxPayloads = 16 << 20 // bytes, of all of them together
 )
 
 // A key names an alarm.
@@ -58,27 +63,36 @@ type entry struct {
 	place int
 }
 
+// A holding is what a namespace has.
+type holding struct {
+	alarms   int
+	payloads int // bytes
+}
+
 // A Clock fires the alarms. mu guards the fields below it; what changes an alarm holds it
-// also while it writes to the store, so that the two never disagree.
+// also while it writes to the store, so that the two never disagree but for what other processes remove
+// from the store: that is found out before it is of any consequence.
 type Clock struct {
 	log      *slog.Logger
 	store    Store
 	triggers Triggers
 	wake     chan struct{} // cap 1: look at the time
-	room     chan struct{} // has an element for each firing under way
+	room     chan struct{} // one for each firing, but while it waits to be tried again
 	stop     context.CancelFunc
 	task     sync.WaitGroup
 
 	mu      sync.Mutex
 	entries map[key]*entry
 	queue   queue
+	held    map[string]holding // by namespace
+	waiting map[key]bool       // a firing waits to be tried again
 }
 
 // Start reads the alarms and begins to fire them.
 func Start(ctx context.Context, st Store, triggers Triggers, log *slog.Logger) (*Clock, error) {
 	c := &Clock{
-		log: log, store: st, triggers: triggers, entries: map[key]*entry{},
-		wake: make(chan struct{}, 1), room: make(chan struct{}, firingsAtOnce),
+		log: log, store: st, triggers: triggers, wake: make(chan struct{}, 1), room: make(chan struct{}, firingsAtOnce),
+		entries: map[key]*entry{}, held: map[string]holding{}, waiting: map[key]bool{},
 	}
 	if err := c.load(ctx, time.Now()); err != nil {
 		return nil, fmt.Errorf("reading the alarms: %w", err)
@@ -89,8 +103,7 @@ func Start(ctx context.Context, st Store, triggers Triggers, log *slog.Logger) (
 	return c, nil
 }
 
-// Close fires nothing more, and waits for the firings that have begun. One that is refused just
-// then is not tried again.
+// Close fires nothing more, and waits for the firings that have begun.
 func (c *Clock) Close() {
 	c.stop()
 	c.task.Wait()
@@ -119,6 +132,7 @@ func (c *Clock) place(a *Alarm, now time.Time) {
 	c.forget(key{a.Namespace, a.Trigger})
 	e := &entry{alarm: a, place: -1}
 	c.entries[key{a.Namespace, a.Trigger}] = e
+	c.held[a.Namespace] = c.held[a.Namespace].plus(1, a)
 	if !a.Status.Active {
 		return
 	}
@@ -140,23 +154,45 @@ func (c *Clock) forget(k key) {
 		return
 	}
 	delete(c.entries, k)
+	if c.held[k.namespace] = c.held[k.namespace].plus(-1, e.alarm); c.held[k.namespace].alarms == 0 {
+		delete(c.held, k.namespace)
+	}
 	if e.place >= 0 {
 		heap.Remove(&c.queue, e.place)
 	}
 }
 
-// set writes an alarm, by put or by update of the store, and puts it in the queue. One that is gone from the
-// store, with its namespace, is forgotten: the error is store.ErrNotFound then. The caller holds mu.
+// plus returns h with n more alarms such as a.
+func (h holding) plus(n int, a *Alarm) holding {
+	return holding{h.alarms + n, h.payloads + n*len(a.Payload)}
+}
+
+// check refuses an alarm for which its namespace has no room. The caller holds mu.
+func (c *Clock) check(a *Alarm) error {
+	all := c.held[a.Namespace].plus(1, a)
+	if e := c.entries[key{a.Namespace, a.Trigger}]; e != nil {
+		all = all.plus(-1, e.alarm)
+	}
+	switch {
+	case all.alarms > maxAlarms:
+		return refuse(fmt.Sprintf("the namespace %s has %d alarms, and more are not allowed: delete some", a.Namespace, maxAlarms))
+	case all.payloads > maxPayloads:
+		return refuse(fmt.Sprintf("the trigger payloads of the namespace %s are larger than allowed: %d > %d bytes", a.Namespace, all.payloads, maxPayloads))
+	}
+	return nil
+}
+
+// set puts an alarm in the queue when write has kept it. One that somebody has removed from the store, as when
+// its namespace was deleted, is forgotten; the error is store.ErrNotFound then. The caller holds mu.
 func (c *Clock) set(ctx context.Context, a *Alarm, now time.Time, write func(context.Context, store.Alarm) error) error {
 	row, err := a.row()
 	if err != nil {
 		return err
 	}
-	err = write(ctx, row)
-	if errors.Is(err, store.ErrNotFound) {
-		c.forget(key{a.Namespace, a.Trigger})
-	}
-	if err != nil {
+	if err := write(ctx, row); err != nil {
+		if errors.Is(err, store.ErrNotFound) {
+			c.forget(key{a.Namespace, a.Trigger})
+		}
 		return fmt.Errorf("keeping an alarm: %w", err)
 	}
 	c.place(a, now)
@@ -167,15 +203,17 @@ func (c *Clock) set(ctx context.Context, a *Alarm, now time.Time, write func(con
 	return nil
 }
 
-// add keeps a new alarm, in place of an earlier one of its trigger.
-func (c *Clock) add(ctx context.Context, a *Alarm) error {
+// put keeps an alarm in place of any other of its trigger.
+func (c *Clock) put(ctx context.Context, a *Alarm) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.check(a); err != nil {
+		return err
+	}
 	return c.set(ctx, a, time.Now(), c.store.PutAlarm)
 }
 
 // change calls do with the alarm, nil when there is none, and keeps what it returns: nil removes it.
-// The error is store.ErrNotFound where the alarm went with its namespace.
 func (c *Clock) change(ctx context.Context, k key, do func(*Alarm) (*Alarm, error)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -189,7 +227,10 @@ func (c *Clock) change(ctx context.Context, k key, do func(*Alarm) (*Alarm, erro
 		return err
 	}
 	if a != nil {
-		return c.set(ctx, a, time.Now(), c.store.UpdateAlarm)
+		if err := c.check(a); err != nil {
+			return err
+		}
+		return c.set(ctx, a, time.Now(), c.store.ChangeAlarm)
 	}
 	if err := c.store.DeleteAlarm(ctx, k.namespace, k.trigger); err != nil {
 		return fmt.Errorf("removing an alarm: %w", err)
@@ -222,7 +263,16 @@ func (c *Clock) run(ctx context.Context) {
 		case <-c.wake:
 		case <-timer.C:
 		}
-		for a := c.takeWhenThereIsRoom(ctx); a != nil; a = c.takeWhenThereIsRoom(ctx) {
+		for a := c.take(ctx, time.Now()); a != nil; a = c.take(ctx, time.Now()) {
+			if c.waits(a) {
+				c.log.Debug("a firing by an alarm is left out: an earlier one still waits for room", "namespace", a.Namespace, "trigger", a.Trigger)
+				continue
+			}
+			select {
+			case c.room <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
 			firings.Go(func() {
 				defer func() { <-c.room }()
 				c.fire(ctx, a)
@@ -230,21 +280,6 @@ func (c *Clock) run(ctx context.Context) {
 		}
 		timer.Reset(c.untilNext(time.Now()))
 	}
-}
-
-// takeWhenThereIsRoom is take when the firing can begin at once: what is taken counts as fired. The room is the
-// caller's then.
-func (c *Clock) takeWhenThereIsRoom(ctx context.Context) *Alarm {
-	select {
-	case c.room <- struct{}{}:
-	case <-ctx.Done():
-		return nil
-	}
-	a := c.take(ctx, time.Now())
-	if a == nil {
-		<-c.room
-	}
-	return a
 }
 
 func (c *Clock) untilNext(now time.Time) time.Duration {
@@ -261,30 +296,33 @@ func (c *Clock) untilNext(now time.Time) time.Duration {
 func (c *Clock) take(ctx context.Context, now time.Time) *Alarm {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.takeLocked(ctx, now)
-}
-
-func (c *Clock) takeLocked(ctx context.Context, now time.Time) *Alarm {
-	if len(c.queue) == 0 || c.queue[0].due.After(now) || ctx.Err() != nil {
-		return nil
-	}
-	e := c.queue[0]
-	a := *e.alarm
-	a.Fired++
-	if due, err := a.next(now); err != nil || due.IsZero() {
-		a.disable(now, 0, "Automatically disabled after %s", a.lastWords())
-	}
-	err := c.set(ctx, &a, now, c.store.UpdateAlarm)
-	if errors.Is(err, store.ErrNotFound) {
-		return c.takeLocked(ctx, now) // that one is forgotten
-	}
-	if err != nil {
+	for len(c.queue) > 0 && !c.queue[0].due.After(now) && ctx.Err() == nil {
+		e := c.queue[0]
+		a := *e.alarm
+		a.Fired++
+		if due, err := a.next(now); err != nil || due.IsZero() {
+			a.disable(now, 0, "Automatically disabled after %s", a.lastWords())
+		}
+		err := c.set(ctx, &a, now, c.store.ChangeAlarm)
+		if err == nil {
+			return &a
+		}
+		if errors.Is(err, store.ErrNotFound) { // it is gone from the queue, too
+			continue
+		}
 		c.log.Error("an alarm is put off: its next time cannot be written", "namespace", a.Namespace, "trigger", a.Trigger, "error", err)
 		e.due = now.Add(lookAgain)
 		heap.Fix(&c.queue, e.place)
 		return nil
 	}
-	return &a
+	return nil
+}
+
+// waits reports whether an earlier firing of the alarm waits to be tried again.
+func (c *Clock) waits(a *Alarm) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.waiting[key{a.Namespace, a.Trigger}]
 }
 
 // lastWords says which of an alarm's bounds was reached, in OpenWhisk's words.
@@ -302,12 +340,11 @@ func (a *Alarm) lastWords() string {
 
 // fire fires the alarm's trigger. Who takes no more just now is asked again, since
 // then nothing has happened yet.
-func (c *Clock) fire(ctx context.Context, a *Alarm) {
+func (c *Clock) fire(ending context.Context, a *Alarm) {
 	name := controller.Name{Namespace: a.Namespace, Name: a.Trigger}
-	stopping := ctx.Done()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fireWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ending), fireWithin)
 	defer cancel()
-	err := c.tryFire(ctx, stopping, controller.Firing{
+	err := c.tryFire(ctx, ending, controller.Firing{
 		By:      controller.Identity{Subject: a.Subject, Namespace: a.Namespace},
 		Trigger: name, Args: a.Payload, Transaction: "alarm_" + a.Namespace + "_" + a.Trigger,
 	})
@@ -318,13 +355,15 @@ func (c *Clock) fire(ctx context.Context, a *Alarm) {
 	case errors.As(err, &refused) && refused.Status < http.StatusInternalServerError && refused.Status != http.StatusTooManyRequests:
 		c.log.Warn("an alarm's trigger cannot be fired: the alarm is off", "namespace", a.Namespace, "trigger", a.Trigger, "error", err)
 		c.disable(ctx, a, refused.Status)
+	case refused != nil && refused.Status == http.StatusTooManyRequests: // its namespace has more alarms than it may fire
+		c.log.Warn("a firing by an alarm was refused", "namespace", a.Namespace, "trigger", a.Trigger, "error", err)
 	default:
 		c.log.Error("a firing by an alarm failed", "namespace", a.Namespace, "trigger", a.Trigger, "error", err)
 	}
 }
 
-// tryFire tries until ctx ends or stopping is closed. Between two tries the room is others'.
-func (c *Clock) tryFire(ctx context.Context, stopping <-chan struct{}, f controller.Firing) error {
+// tryFire tries again where there is no room just now, until ctx ends or the clock does.
+func (c *Clock) tryFire(ctx, ending context.Context, f controller.Firing) error {
 	if err := c.triggers.MayAct(ctx, f.By.Subject, f.By.Namespace); err != nil {
 		return err
 	}
@@ -334,24 +373,41 @@ func (c *Clock) tryFire(ctx context.Context, stopping <-chan struct{}, f control
 		if !errors.As(err, &refused) || refused.Status != http.StatusServiceUnavailable && refused.Status != http.StatusTooManyRequests {
 			return err
 		}
-		if !c.pause(ctx, stopping) {
+		pause := fireAgain
+		if refused.Status == http.StatusTooManyRequests { // the limit counts by the minute
+			now := time.Now()
+			pause = now.Truncate(time.Minute).Add(time.Minute).Sub(now)
+		}
+		if !c.pause(ctx, ending, key{f.By.Namespace, f.Trigger.Name}, pause) {
 			return err
 		}
 	}
 }
 
-// pause waits before the next try, and reports whether there is to be one.
-func (c *Clock) pause(ctx context.Context, stopping <-chan struct{}) bool {
+// pause waits before a firing is tried again, and takes no room from others' meanwhile: who has too many alarms
+// for his limits holds up nobody else. It reports whether ctx and the clock go on.
+func (c *Clock) pause(ctx, ending context.Context, k key, pause time.Duration) bool {
+	c.setWaiting(k, true)
+	defer c.setWaiting(k, false)
 	<-c.room
-	again := false
+	defer func() { c.room <- struct{}{} }()
 	select {
 	case <-ctx.Done():
-	case <-stopping:
-	case <-time.After(fireAgain):
-		again = true
+	case <-ending.Done():
+	case <-time.After(pause):
+		return true
 	}
-	c.room <- struct{}{}
-	return again
+	return false
+}
+
+func (c *Clock) setWaiting(k key, is bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if is {
+		c.waiting[k] = true
+	} else {
+		delete(c.waiting, k)
+	}
 }
 
 // disable ends an alarm whose trigger cannot be fired, unless somebody set it anew meanwhile.
@@ -363,7 +419,7 @@ func (c *Clock) disable(ctx context.Context, fired *Alarm, status int) {
 		a.disable(time.Now(), status, "Automatically disabled after receiving a %d status code when firing the trigger", status)
 		return a, nil
 	})
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	if err != nil {
 		c.log.Error("an alarm could not be ended", "namespace", fired.Namespace, "trigger", fired.Trigger, "error", err)
 	}
 }

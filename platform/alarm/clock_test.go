@@ -35,21 +35,18 @@ func (s *fakeStore) PutAlarm(_ context.Context, a store.Alarm) error {
 	return s.err
 }
 
-func (s *fakeStore) UpdateAlarm(ctx context.Context, a store.Alarm) error {
-	s.mu.Lock()
-	_, known := s.rows[key{a.Namespace, a.Trigger}]
-	s.mu.Unlock()
-	if !known {
+func (s *fakeStore) ChangeAlarm(ctx context.Context, a store.Alarm) error {
+	if has, _ := s.HasAlarm(ctx, a.Namespace, a.Trigger); !has {
 		return store.ErrNotFound
 	}
 	return s.PutAlarm(ctx, a)
 }
 
-// clear removes all alarms, as of a namespace whose end another process has made.
-func (s *fakeStore) clear() {
+func (s *fakeStore) HasAlarm(_ context.Context, namespace, trigger string) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.rows)
+	_, has := s.rows[key{namespace, trigger}]
+	return has, nil
 }
 
 func (s *fakeStore) DeleteAlarm(_ context.Context, namespace, trigger string) error {
@@ -80,22 +77,22 @@ type fakeTriggers struct {
 	mu       sync.Mutex
 	fired    []string // "name +seconds payload"
 	refusals []int    // statuses of the next firings
-	limited  string   // triggers whose names begin so are refused; empty: none are
+	greedy   string   // a namespace that may never fire anything
 	removed  []string
 }
 
 func (f *fakeTriggers) Fire(_ context.Context, firing controller.Firing) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.greedy != "" && firing.By.Namespace == f.greedy {
+		return "", controller.Refuse(http.StatusTooManyRequests, "refused")
+	}
 	if len(f.refusals) > 0 {
 		status := f.refusals[0]
 		f.refusals = f.refusals[1:]
 		if status != 0 {
 			return "", controller.Refuse(status, "refused")
 		}
-	}
-	if f.limited != "" && strings.HasPrefix(firing.Trigger.Name, f.limited) {
-		return "", controller.Refuse(http.StatusTooManyRequests, "refused")
 	}
 	f.fired = append(f.fired, firing.By.Namespace+"/"+firing.Trigger.Name+" +"+time.Since(f.start).String()+" "+string(firing.Args))
 	return "id", nil
@@ -129,13 +126,6 @@ func (f *fakeTriggers) refuse(statuses ...int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.refusals = statuses
-}
-
-// limit refuses all firings of triggers whose names begin so.
-func (f *fakeTriggers) limit(name string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.limited = name
 }
 
 func (f *fakeTriggers) told() []string {
@@ -196,6 +186,28 @@ func (b *bench) must(feed, event, text string) string {
 		b.t.Fatalf("%s %s: %v", event, text, err)
 	}
 	return answer
+}
+
+// put keeps an alarm of any namespace.
+func (b *bench) put(namespace, trigger, text string) error {
+	b.t.Helper()
+	var p args
+	if err := json.Unmarshal([]byte(text), &p); err != nil {
+		b.t.Fatal(err)
+	}
+	a, err := newAlarm(feedAlarm, &p, time.Now())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	a.Namespace, a.Trigger = namespace, trigger
+	return b.clock.put(b.t.Context(), a)
+}
+
+func (b *bench) mustPut(namespace, trigger, text string) {
+	b.t.Helper()
+	if err := b.put(namespace, trigger, text); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 // after lets time pass and expects these firings, of all so far.
@@ -288,53 +300,68 @@ func TestFiringIsTriedAgainWhenThereWasNoRoom(t *testing.T) {
 	inFakeTime(t, func(b *bench) {
 		b.must(feedAlarm, "CREATE", `{"cron":"0 * * * *"}`)
 		b.triggers.refuse(http.StatusTooManyRequests, http.StatusServiceUnavailable)
-		b.after(time.Hour+time.Minute, `ns/tick +1h0m2s {}`)
+		b.after(time.Hour+2*time.Minute, `ns/tick +1h1m1s {}`) // the limit's next minute, and a second
 	})
 }
 
-// A namespace's end takes its alarms along, also those that the clock knows: none fires any more, and none comes back.
-func TestAlarmsOfAClearedNamespaceAreGone(t *testing.T) {
+// Who has more alarms than his limits let him fire holds up nobody else's.
+func TestAlwaysTrue7AlarmsAboveALimitHoldUpNobody(t *testing.T) {
 	inFakeTime(t, func(b *bench) {
-		b.must(feedAlarm, "CREATE", `{"cron":"* * * * *"}`)
-		b.must(feedAlarm, "CREATE", `{"cron":"0 * * * *","triggerName":"hourly"}`)
-		b.after(time.Minute, `ns/tick +1m0s {}`)
-		b.store.clear()
-		b.after(time.Minute, `ns/tick +1m0s {}`)
-		if _, err := b.call(feedAlarm, "UPDATE", `{"triggerName":"hourly","cron":"1 * * * *"}`); err == nil || !strings.Contains(err.Error(), "could not find the trigger") {
-			t.Errorf("changing one that is gone: %v", err)
+		b.triggers.greedy = "greedy"
+		for i := range 10 * firingsAtOnce {
+			b.mustPut("greedy", fmt.Sprint("t", i), `{"cron":"* * * * * *"}`)
 		}
-		b.after(3*time.Hour, `ns/tick +1m0s {}`)
-		if left := len(b.store.rows); left != 0 {
-			t.Errorf("%d came back", left)
+		b.mustPut("ns", "tick", `{"cron":"30 * * * * *"}`)
+		b.after(2*time.Minute, `ns/tick +30s {}`, `ns/tick +1m30s {}`)
+		b.clock.mu.Lock()
+		defer b.clock.mu.Unlock()
+		if n := len(b.clock.waiting); n > 10*firingsAtOnce {
+			t.Errorf("%d firings wait", n)
 		}
-		b.must(feedAlarm, "CREATE", `{"cron":"0 * * * *"}`) // the namespace of somebody new
-		b.after(time.Hour, `ns/tick +1m0s {}`, `ns/tick +4h0m0s {}`)
 	})
 }
 
-// Who may fire no more just now keeps nobody else waiting, however many alarms of theirs are due.
-func TestRefusedFiringsKeepNobodyWaiting(t *testing.T) {
+// A namespace that was deleted beside the platform has no alarms any more, also not when another one gets its name.
+func TestAlwaysTrue9AlarmsOfADeletedNamespaceAreGone(t *testing.T) {
 	inFakeTime(t, func(b *bench) {
-		for i := range 3 * firingsAtOnce {
-			b.must(feedAlarm, "CREATE", fmt.Sprintf(`{"cron":"* * * * *","triggerName":"limited%d"}`, i))
+		b.must(feedAlarm, "CREATE", `{"cron":"0 * * * *","trigger_payload":{"mine":1}}`)
+		b.must(feedInterval, "CREATE", `{"minutes":600,"triggerName":"seldom"}`)
+		for k := range b.store.rows {
+			b.store.DeleteAlarm(t.Context(), k.namespace, k.trigger)
 		}
-		b.must(feedAlarm, "CREATE", `{"cron":"1 * * * * *","triggerName":"other"}`)
-		b.triggers.limit("limited")
-		b.after(62*time.Second, `ns/other +1s {}`, `ns/other +1m1s {}`)
+		for _, event := range []string{"READ", "UPDATE"} {
+			if answer, err := b.call(feedInterval, event, `{"minutes":700,"triggerName":"seldom"}`); err == nil || !strings.Contains(err.Error(), "could not find the trigger") {
+				t.Errorf("%s of what is gone: %s, %v", event, answer, err)
+			}
+		}
+		b.after(3 * time.Hour)
+		if n := len(b.store.rows); n != 0 {
+			t.Errorf("%d alarms are back", n)
+		}
+		b.must(feedAlarm, "CREATE", `{"cron":"0 * * * *"}`)
+		b.after(time.Hour, `ns/tick +4h0m0s {}`)
 	})
 }
 
-// A stop waits for no further try.
-func TestAStopDoesNotWaitForRefusedFirings(t *testing.T) {
+func TestAlwaysTrue7ANamespaceHasSoManyAlarms(t *testing.T) {
 	inFakeTime(t, func(b *bench) {
-		b.must(feedOnce, "CREATE", `{"date":"2000-01-01T00:01:00Z"}`)
-		b.triggers.limit("tick")
-		b.after(62 * time.Second)
-		began := time.Now()
-		b.clock.Close()
-		if took := time.Since(began); took > fireAgain {
-			t.Errorf("the end took %v", took)
+		for i := range maxAlarms {
+			b.mustPut("full", fmt.Sprint(i), `{"cron":"0 0 1 1 *"}`)
 		}
+		if err := b.put("full", "more", `{"cron":"0 0 1 1 *"}`); err == nil || !strings.Contains(err.Error(), "has 10000 alarms") {
+			t.Errorf("one more: %v", err)
+		}
+		b.mustPut("full", "7", `{"cron":"0 0 2 1 *"}`) // another for the same trigger
+		big := `{"cron":"0 0 1 1 *","trigger_payload":{"x":"` + strings.Repeat("x", 1<<20) + `"}}`
+		for i := range maxPayloads >> 20 {
+			if err := b.put("big", fmt.Sprint(i), big); (err != nil) != (i == maxPayloads>>20-1) {
+				t.Errorf("payload %d: %v", i, err)
+			}
+		}
+		if err := b.clock.change(t.Context(), key{"big", "1"}, func(*Alarm) (*Alarm, error) { return nil, nil }); err != nil {
+			t.Fatal(err)
+		}
+		b.mustPut("big", "again", big)
 	})
 }
 

@@ -1,6 +1,7 @@
 package alarm
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -71,7 +72,7 @@ func (c *Clock) call(ctx context.Context, feed string, call controller.BuiltinCa
 	case "CREATE":
 		return c.create(ctx, feed, at, &p, call.By)
 	case "READ":
-		return c.read(at)
+		return c.read(ctx, at)
 	case "UPDATE":
 		return c.update(ctx, at, &p)
 	case "DELETE":
@@ -91,14 +92,18 @@ func cutLast(name string) (before, last string, ok bool) {
 
 func (c *Clock) create(ctx context.Context, feed string, at key, p *args, by controller.Identity) (any, error) {
 	if _, err := c.triggers.Trigger(ctx, controller.Name{Namespace: at.namespace, Name: at.trigger}); err != nil {
-		return nil, refuse("Trigger authentication request failed: the trigger " + at.trigger + ": " + err.Error())
+		var refused *controller.Error
+		if !errors.As(err, &refused) {
+			return nil, err
+		}
+		return nil, refuse("Trigger authentication request failed: the trigger " + at.trigger + ": " + refused.Message)
 	}
 	a, err := newAlarm(feed, p, time.Now())
 	if err != nil {
 		return nil, refuse(err.Error())
 	}
 	a.Namespace, a.Trigger, a.Subject = at.namespace, at.trigger, by.Subject
-	return success, c.add(ctx, a)
+	return success, c.put(ctx, a)
 }
 
 // update changes what p names; an alarm that was off goes on.
@@ -119,7 +124,7 @@ func (c *Clock) update(ctx context.Context, at key, p *args) (any, error) {
 		return a, nil
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, noAlarm(at)
+		err = noAlarm(at)
 	}
 	return success, err
 }
@@ -164,10 +169,14 @@ type readingStatus struct {
 	Next           string `json:"next,omitempty"` // when it fires next, if it does
 }
 
-func (c *Clock) read(at key) (any, error) {
+func (c *Clock) read(ctx context.Context, at key) (any, error) {
 	a := c.get(at)
 	if a == nil {
 		return nil, noAlarm(at)
+	}
+	// What an earlier owner of the namespace had is nothing to a later one.
+	if has, err := c.store.HasAlarm(ctx, at.namespace, at.trigger); err != nil || !has {
+		return nil, cmp.Or(err, noAlarm(at))
 	}
 	r := reading{
 		Config: config{

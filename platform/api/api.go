@@ -29,12 +29,13 @@ type API struct {
 	log        *slog.Logger
 	build      string
 	webWait    time.Duration // for the end of a web action
+	silence    time.Duration // of who sends a body
 }
 
 // New returns the handler. build is the date of the build, "2026-…": clients look
 // whether it begins with "20".
 func New(c *controller.Controller, build string, log *slog.Logger) *API {
-	return &API{controller: c, log: log, build: build, webWait: maxWait}
+	return &API{controller: c, log: log, build: build, webWait: maxWait, silence: bodySilence}
 }
 
 // A request is one that is on its way through the API.
@@ -46,11 +47,13 @@ type request struct {
 	namespace   string   // resolved
 	rest        []string // of the path, after the collection
 	query       url.Values
+	silence     time.Duration // see API
+	again       func() error  // shows the key once more; nil: none was wanted
 }
 
 // ServeHTTP answers.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	q := &request{Request: r, w: w, transaction: transactionID(r), query: r.URL.Query()}
+	q := &request{Request: r, w: w, transaction: transactionID(r), query: r.URL.Query(), silence: a.silence}
 	h := w.Header()
 	h.Set(headerTransaction, q.transaction)
 	switch path := r.URL.EscapedPath(); {
@@ -171,13 +174,16 @@ func split(path string) ([]string, error) {
 	return segments, nil
 }
 
-func (a *API) authenticate(q *request) (err error) {
+func (a *API) authenticate(q *request) error {
 	uuid, key, ok := q.BasicAuth()
 	if !ok {
 		return controller.Refuse(http.StatusUnauthorized, "The resource requires authentication, which was not supplied with the request")
 	}
-	q.by, err = a.controller.Authenticate(q.Context(), uuid, key)
-	return err
+	q.again = func() (err error) {
+		q.by, err = a.controller.Authenticate(q.Context(), uuid, key)
+		return err
+	}
+	return q.again()
 }
 
 func notFound() error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -22,22 +23,77 @@ func (q *request) body(limit int64) ([]byte, error) {
 	return data, err
 }
 
+// longBody is how long a body may take without its sender's key being looked at again: who loses his key has lost it
+// for what he has begun to send, too.
+const longBody = 500 * time.Millisecond
+
 func (q *request) bytes(limit int64) ([]byte, error) {
+	began := time.Now()
+	data, err := q.allBytes(limit)
+	if err == nil && q.again != nil && time.Since(began) > longBody {
+		err = q.again()
+	}
+	return data, err
+}
+
+func (q *request) allBytes(limit int64) ([]byte, error) {
 	if q.ContentLength > limit {
 		q.drain()
 		return nil, controller.TooLarge("Request", q.ContentLength, limit)
 	}
+	body, whole := q.patiently()
 	if q.ContentLength > 0 && q.ContentLength <= 64<<10 { // one exact buffer
 		data := make([]byte, q.ContentLength)
-		_, err := io.ReadFull(q.Body, data)
-		return data, bodyError(err, limit)
+		if _, err := io.ReadFull(body, data); err != nil {
+			return nil, q.bodyError(err, limit)
+		}
+		whole()
+		return data, nil
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(q.w, q.Body, limit))
-	err = bodyError(err, limit)
-	if err != nil {
+	data, err := io.ReadAll(http.MaxBytesReader(q.w, body, limit))
+	if err == nil {
+		whole()
+		return data, nil
+	}
+	if err = q.bodyError(err, limit); err != error(errSlow) {
 		q.drain()
 	}
-	return data, err
+	return nil, err
+}
+
+// A slowly coming body is waited for, but not for ever: connections are not free.
+const (
+	bodySilence = time.Minute      // without a byte of it
+	bodyWithin  = 15 * time.Minute // for all of it
+)
+
+var errSlow = controller.Refuse(http.StatusRequestTimeout, "The request's body did not come in time: it may pause for a minute, and take 15.")
+
+// patiently returns the body for whoever reads all of it, and what is to be called when that is done. When it
+// is not, the deadline stays: what is left of the body is waited for no longer.
+func (q *request) patiently() (body io.ReadCloser, whole func()) {
+	if here, ok := q.Body.(interface{ Whole() bool }); q.ContentLength == 0 || ok && here.Whole() {
+		return q.Body, func() {}
+	}
+	b := &patientBody{ReadCloser: q.Body, conn: http.NewResponseController(q.w), silence: q.silence, until: time.Now().Add(bodyWithin)}
+	return b, func() { b.conn.SetReadDeadline(time.Time{}) }
+}
+
+// A patientBody waits for each of its parts for a while.
+type patientBody struct {
+	io.ReadCloser
+	conn    *http.ResponseController
+	silence time.Duration
+	until   time.Time
+}
+
+func (b *patientBody) Read(p []byte) (int, error) {
+	deadline := time.Now().Add(b.silence)
+	if deadline.After(b.until) {
+		deadline = b.until
+	}
+	b.conn.SetReadDeadline(deadline) // an error: there is no connection, as in tests
+	return b.ReadCloser.Read(p)
 }
 
 // What is read of a body that is refused, at most.
@@ -57,11 +113,14 @@ func (q *request) drain() {
 	q.w.Header().Set("Connection", "close")
 }
 
-func bodyError(err error, limit int64) error {
+func (q *request) bodyError(err error, limit int64) error {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		q.w.Header().Set("Connection", "close")
+		return errSlow
 	case errors.As(err, &tooLarge):
 		return controller.TooLarge("Request", limit+1, limit)
 	}

@@ -2,9 +2,11 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -233,31 +235,37 @@ var ofConnection = []string{
 	"Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
+// addHeader takes a value, or an array's values, however deep they lie.
 func (a *webAnswer) addHeader(name string, value json.RawMessage) error {
-	text, isText := textOf(value)
-	switch first := value[0]; {
-	case first == '[':
-		var list []json.RawMessage
-		if err := json.Unmarshal(value, &list); err != nil {
-			return err
+	// Token by token: to parse each array's inner ones anew would take minutes for a megabyte of brackets.
+	dec := json.NewDecoder(bytes.NewReader(value))
+	dec.UseNumber() // numbers stay as they were written
+	for {
+		token, err := dec.Token()
+		if err == io.EOF {
+			return nil
 		}
-		for _, inner := range list {
-			if err := a.addHeader(name, bytes.TrimSpace(inner)); err != nil {
-				return err
+		var text string
+		switch token := token.(type) {
+		case json.Delim:
+			if token == '[' || token == ']' {
+				continue
 			}
+			return fmt.Errorf("%s is no header's value", value)
+		case string:
+			text = token
+		case json.Number:
+			text = token.String()
+		case bool:
+			text = strconv.FormatBool(token)
+		default: // null, or an error
+			return cmp.Or(err, fmt.Errorf("%s is no header's value", value))
 		}
-		return nil
-	case isText:
-	case first == '{' || isNull(value):
-		return fmt.Errorf("%s is no header's value", value)
-	default:
-		text = string(value)
+		if !isHeaderValue(text) {
+			return fmt.Errorf("%q is no header's value", text)
+		}
+		a.header[name] = append(a.header[name], text)
 	}
-	if !isHeaderValue(text) {
-		return fmt.Errorf("%q is no header's value", text)
-	}
-	a.header[name] = append(a.header[name], text)
-	return nil
 }
 
 // isToken reports whether text may be a header's name. See RFC 9110, section 5.6.2.

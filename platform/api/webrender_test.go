@@ -3,11 +3,13 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/whiskaway/whiskaway/platform/controller"
 )
@@ -105,4 +107,32 @@ func FuzzRender(f *testing.F) {
 			t.Errorf("%s of %s: %v", extension, result, h)
 		}
 	})
+}
+
+// A megabyte of brackets costs what any other megabyte does. It would take minutes if each array were parsed for
+// each that it lies in.
+func TestNestedHeadersAreReadOnce(t *testing.T) {
+	const depth = 9000
+	result := `{"headers":{"x":` + strings.Repeat("[", depth) + `"` + strings.Repeat("a", 900_000) + `"` + strings.Repeat("]", depth) + `}}`
+	began := time.Now()
+	ans, err := render("http", []byte(result), nil)
+	if err != nil || len(ans.header.Get("X")) != 900_000 {
+		t.Fatalf("%v", err)
+	}
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	for value, want := range map[string]string{
+		`["a",["b",[1.50,true]],[]]`: "[a b 1.50 true]", `12345678901234567890`: "[12345678901234567890]", `[]`: "[]",
+	} {
+		ans, err := render("http", []byte(`{"headers":{"x":`+value+`}}`), nil)
+		if err != nil || fmt.Sprint(ans.header["X"]) != want {
+			t.Errorf("%s: %v, %v, want %s", value, ans, err, want)
+		}
+	}
+	for _, value := range []string{`null`, `[null]`, `{}`, `["a",{}]`, `["a\nb"]`} {
+		if _, err := render("http", []byte(`{"headers":{"x":`+value+`}}`), nil); err == nil {
+			t.Errorf("%s is no header's value", value)
+		}
+	}
 }

@@ -113,11 +113,11 @@ type routeTarget struct {
 // webURL reads where a web action lies: https://host/api/v1/web/namespace/package/name.extension
 var webURL = regexp.MustCompile(`/api/v1/web/([^/?]+)/([^/?]+)/([^/?]+?)\.(html|http|json|svg|text)(?:[/?$].*)?$`)
 
-// target returns what o calls; own is the namespace that "_" means.
-func (d apiDoc) target(o operation, own string) (routeTarget, error) {
+// target returns what o calls; own is the namespace that "_" means, assembled are the document's.
+func (o operation) target(own string, assembled map[string]any) (routeTarget, error) {
 	to := routeTarget{extension: "http"}
 	ow, _ := o.fields["x-openwhisk"].(map[string]any)
-	address, invoked := textAt(ow, "url"), d.assembled(o.id)
+	address, invoked := textAt(ow, "url"), assembled[o.id]
 	if address == "" {
 		address = textAt(invoked, "execute", 0, "invoke", "target-url")
 	}
@@ -172,15 +172,19 @@ func (d apiDoc) cases() []any {
 	}
 }
 
-// assembled returns the case of an operation, or nil.
-func (d apiDoc) assembled(operationID string) any {
+// assembled returns the cases by the ids of their operations. Of several for one the first counts.
+func (d apiDoc) assembled() map[string]any {
+	cases := map[string]any{}
 	for _, c := range d.cases() {
 		ids, _ := at(c, "operations").([]any)
-		if operationID != "" && slices.Contains(ids, any(operationID)) {
-			return c
+		for _, id := range ids {
+			text, _ := id.(string)
+			if _, known := cases[text]; text != "" && !known {
+				cases[text] = c
+			}
 		}
 	}
-	return nil
+	return cases
 }
 
 // setCases replaces them.
@@ -268,34 +272,52 @@ func (d apiDoc) remove(path, verb string) error {
 	if verbs == nil {
 		return fmt.Errorf("path '%s' does not exist in the API", path)
 	}
-	found := false
-	for _, o := range d.operations() {
-		if o.path == path && (verb == "" || strings.EqualFold(o.verb, verb)) {
-			found = true
-			d.setCases(d.casesWithout(o.id))
-			for name := range verbs {
-				if strings.EqualFold(name, o.verb) {
-					delete(verbs, name)
-				}
-			}
-		}
-	}
-	if !found && verb != "" {
+	found := d.drop(func(o operation) bool { return o.path == path && (verb == "" || strings.EqualFold(o.verb, verb)) })
+	switch {
+	case !found && verb != "":
 		return fmt.Errorf("path '%s' with operation '%s' does not exist in the API", path, strings.ToLower(verb))
-	}
-	if !slices.ContainsFunc(d.operations(), func(o operation) bool { return o.path == path }) {
+	case !found: // it had none
 		delete(d.paths(), path)
 	}
 	return nil
 }
 
-// keep leaves only the operations of a path, of a verb, or of both; empty: any.
-func (d apiDoc) keep(path, verb string) {
+// drop removes those operations, and the paths that have none then. It reports whether there were any.
+func (d apiDoc) drop(which func(operation) bool) (found bool) {
+	ids, left, touched := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, o := range d.operations() {
-		if path != "" && o.path != path || verb != "" && !strings.EqualFold(o.verb, verb) {
-			d.remove(o.path, o.verb) // it is there
+		if !which(o) {
+			left[o.path] = true
+			continue
+		}
+		ids[o.id], touched[o.path] = true, true
+		verbs, _ := d.paths()[o.path].(map[string]any)
+		for name := range verbs {
+			if strings.EqualFold(name, o.verb) {
+				delete(verbs, name)
+			}
 		}
 	}
+	if len(touched) == 0 {
+		return false
+	}
+	d.setCases(slices.DeleteFunc(slices.Clone(d.cases()), func(c any) bool {
+		of, _ := at(c, "operations").([]any)
+		return len(of) == 1 && ids[textAt(of, 0)]
+	}))
+	for path := range touched {
+		if !left[path] {
+			delete(d.paths(), path)
+		}
+	}
+	return true
+}
+
+// keep leaves only the operations of a path, of a verb, or of both; empty: any.
+func (d apiDoc) keep(path, verb string) {
+	d.drop(func(o operation) bool {
+		return path != "" && o.path != path || verb != "" && !strings.EqualFold(o.verb, verb)
+	})
 }
 
 var words = regexp.MustCompile(`[A-Za-z0-9]+`)

@@ -191,7 +191,7 @@ func (s *composition) invoke(ctx context.Context, a *ResolvedAction, args json.R
 	if err := s.c.checkKind(a.action.Kind); err != nil {
 		return ended{}, err
 	}
-	run, err := s.c.newRun(a, Invocation{By: s.by, Args: args, Transaction: s.transaction, Cause: s.id})
+	run, err := s.c.newRun(ctx, a, Invocation{By: s.by, Args: args, Transaction: s.transaction, Cause: s.id})
 	if err != nil {
 		return ended{}, err
 	}

@@ -102,7 +102,7 @@ func TestARunKeyIsNotBadWhileTheDatabaseIsAway(t *testing.T) {
 	if err := r.store.AddSubject(t.Context(), store.Subject{UUID: "u", Name: "guest", Namespace: "guest", KeyHash: HashKey("k")}); err != nil {
 		t.Fatal(err)
 	}
-	key, err := r.keyFor(r.guest, time.Minute)
+	key, err := r.keyFor(t.Context(), r.guest, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,30 +119,34 @@ func TestARunKeyIsNotBadWhileTheDatabaseIsAway(t *testing.T) {
 // A run that goes on after a restart, and one that a run with such a key begins, gets a key for its own time.
 func TestRunKeysAreRenewed(t *testing.T) {
 	r := newRoom(t, func(*bus.Run) (string, bool) { return "{}", true })
-	old, err := r.runKeys.mint(r.guest, time.Now().Add(-time.Hour))
+	sub := store.Subject{UUID: "u", Name: "guest", Namespace: "guest", KeyHash: HashKey("k")}
+	if err := r.store.AddSubject(t.Context(), sub); err != nil {
+		t.Fatal(err)
+	}
+	old, err := r.runKeys.mint(r.guest, keyMark(sub), time.Now().Add(-time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
 	run := &bus.Run{Namespace: "guest", Subject: "guest", APIKey: old, Action: bus.Action{Limits: bus.Limits{Timeout: 60_000}}}
-	if err := r.RenewKey(run); err != nil {
+	if err := r.RenewKey(t.Context(), run); err != nil {
 		t.Fatal(err)
 	}
-	inner, err := r.keyFor(Identity{Subject: "guest", Namespace: "guest", Key: old}, time.Hour)
+	inner, err := r.keyFor(t.Context(), Identity{Subject: "guest", Namespace: "guest", Key: old}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for key, after := range map[string]time.Duration{run.APIKey: time.Minute, inner: time.Hour} {
 		_, secret, _ := strings.Cut(key, ":")
-		if id, ok := r.runKeys.identity(secret, time.Now().Add(after)); !ok || id.Namespace != "guest" {
+		if id, of, ok := r.runKeys.identity(secret, time.Now().Add(after)); !ok || id.Namespace != "guest" || of != keyMark(sub) {
 			t.Errorf("after %v: %+v, %v", after, id, ok)
 		}
 	}
 	run.APIKey = "0123:own"
-	if err := r.RenewKey(run); err != nil || run.APIKey != "0123:own" {
+	if err := r.RenewKey(t.Context(), run); err != nil || run.APIKey != "0123:own" {
 		t.Errorf("a caller's own key became %q, %v", run.APIKey, err)
 	}
 	own := Identity{Subject: "guest", Namespace: "guest", Key: "0123:own"}
-	if key, err := r.keyFor(own, time.Hour); err != nil || key != own.Key {
+	if key, err := r.keyFor(t.Context(), own, time.Hour); err != nil || key != own.Key {
 		t.Errorf("a caller's own key became %q, %v", key, err)
 	}
 }

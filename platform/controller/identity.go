@@ -43,13 +43,19 @@ func (c *Controller) Authenticate(ctx context.Context, uuid, key string) (Identi
 
 // authenticateRun is Authenticate for the key that a run was given.
 func (c *Controller) authenticateRun(ctx context.Context, key string) (Identity, error) {
-	id, ok := c.runKeys.identity(key, time.Now())
+	id, of, ok := c.runKeys.identity(key, time.Now())
 	if !ok {
 		return Identity{}, errBadKey
 	}
-	err := c.MayAct(ctx, id.Subject, id.Namespace)
-	if errors.As(err, new(*Error)) {
+	sub, err := c.actor(ctx, id.Subject, id.Namespace)
+	var refused *Error
+	switch {
+	case errors.As(err, &refused):
+		return Identity{}, errBadKey
+	case err != nil:
+		return Identity{}, err
+	case keyMark(sub) != of:
 		return Identity{}, errBadKey
 	}
-	return id, err
+	return id, nil
 }

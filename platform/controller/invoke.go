@@ -82,7 +82,7 @@ func (c *Controller) invokeResolved(ctx context.Context, a *ResolvedAction, in I
 	if a.isComposition() {
 		return c.compose(ctx, a, in)
 	}
-	run, err := c.newRun(a, in)
+	run, err := c.newRun(ctx, a, in)
 	if err != nil {
 		return "", nil, err
 	}
@@ -121,7 +121,7 @@ func (c *Controller) invokeResolved(ctx context.Context, a *ResolvedAction, in I
 }
 
 // newRun is the run of an action that is no composition.
-func (c *Controller) newRun(a *ResolvedAction, in Invocation) (*bus.Run, error) {
+func (c *Controller) newRun(ctx context.Context, a *ResolvedAction, in Invocation) (*bus.Run, error) {
 	args, err := merge(a.defaults, in.Args)
 	if err != nil {
 		return nil, err
@@ -132,7 +132,7 @@ func (c *Controller) newRun(a *ResolvedAction, in Invocation) (*bus.Run, error) 
 		Action: a.action, Args: args, Accepted: time.Now().UnixMicro(),
 	}
 	if a.providesKey {
-		run.APIKey, err = c.keyFor(in.By, time.Duration(a.action.Limits.Timeout)*time.Millisecond)
+		run.APIKey, err = c.keyFor(ctx, in.By, time.Duration(a.action.Limits.Timeout)*time.Millisecond)
 	}
 	return run, err
 }

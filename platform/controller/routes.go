@@ -236,11 +236,12 @@ func (c *Controller) putAPI(ctx context.Context, id Identity, a *storedAPI, isNe
 	if id.Namespace == reservedTenant {
 		return API{}, apiFailure("The namespace '%s' cannot have APIs: the platform's own lies there.", id.Namespace)
 	}
+	assembled := a.doc.assembled()
 	for _, o := range a.doc.operations() {
 		if !isNew(o) {
 			continue
 		}
-		to, err := a.doc.target(o, id.Namespace)
+		to, err := o.target(id.Namespace, assembled)
 		if err != nil {
 			return API{}, apiFailure("%v", err)
 		}
@@ -253,10 +254,37 @@ func (c *Controller) putAPI(ctx context.Context, id Identity, a *storedAPI, isNe
 		return API{}, fmt.Errorf("encoding an API: %w", err)
 	}
 	a.row.Doc = doc
+	if err := c.checkAPISizes(ctx, a.row); err != nil {
+		return API{}, err
+	}
 	if a.row, err = c.store.PutAPI(ctx, a.row); err != nil {
 		return API{}, err
 	}
 	return a.shown(), nil
+}
+
+// maxAPIs bounds the documents of a namespace's APIs together, in bytes: a request to any of them needs all.
+const maxAPIs = 8 << 20
+
+// checkAPISizes refuses an API that is too large, or too much with the others of its namespace.
+func (c *Controller) checkAPISizes(ctx context.Context, api store.API) error {
+	if size := int64(len(api.Doc)); size > c.cfg.Limits.Payload {
+		return TooLarge("API", size, c.cfg.Limits.Payload)
+	}
+	others, err := c.store.APIs(ctx, api.Namespace)
+	if err != nil {
+		return err
+	}
+	size := int64(len(api.Doc))
+	for _, other := range others {
+		if other.BasePath != api.BasePath {
+			size += int64(len(other.Doc))
+		}
+	}
+	if size > maxAPIs {
+		return TooLarge("APIs", size, maxAPIs)
+	}
+	return nil
 }
 
 // reservedTenant is where the REST API lies, /api/v1.

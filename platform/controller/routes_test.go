@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/whiskaway/whiskaway/platform/store"
 )
@@ -128,4 +129,34 @@ func FuzzAPIDoc(f *testing.F) {
 			t.Errorf("%s %s was removed twice", verb, added)
 		}
 	})
+}
+
+// What a namespace may write as its APIs makes requests to them neither slow nor large: each operation is looked up, not looked for.
+func TestLargeAPIsAreReadInNoTime(t *testing.T) {
+	const n = 5000
+	paths, cases := map[string]any{}, []any{}
+	for i := range n {
+		id := fmt.Sprint("x", i)
+		paths["/"+id] = map[string]any{"get": map[string]any{"operationId": id, "x-openwhisk": map[string]any{"namespace": "_", "action": "w"}}}
+		cases = append(cases, map[string]any{"operations": []any{id}, "execute": []any{map[string]any{"invoke": map[string]any{"target-url": "/api/v1/web/a/b/c.text"}}}})
+	}
+	doc := newAPIDoc("/a", "")
+	doc["paths"] = paths
+	doc.setCases(cases)
+	data, err := doc.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	table := newRouteTable("guest", []store.API{{Doc: data}}, func(_ store.API, err error) { t.Error(err) })
+	if route, err := table.find("guest", "GET", "/a/x4999"); err != nil || route.Extension != "text" || len(table) != n {
+		t.Errorf("%d routes: %+v, %v", len(table), route, err)
+	}
+	doc.keep("/x7", "")
+	if ops := doc.operations(); len(ops) != 1 || len(doc.paths()) != 1 || len(doc.cases()) != 1 {
+		t.Errorf("one path was to be left: %v", ops)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
 }

@@ -27,8 +27,9 @@ func newRouteTable(namespace string, apis []store.API, unread func(api store.API
 			unread(api, err)
 			continue
 		}
+		assembled := doc.assembled()
 		for _, o := range doc.operations() {
-			to, err := doc.target(o, namespace)
+			to, err := o.target(namespace, assembled)
 			if err != nil {
 				unread(api, err)
 				continue

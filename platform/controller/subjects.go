@@ -129,14 +129,20 @@ func (c *Controller) ownerOf(ctx context.Context, namespace string) (Identity, e
 // MayAct returns nil when that subject has a key for the namespace and is not blocked, and a 403 otherwise: things
 // that go on when nobody shows a key, such as alarms, ask so.
 func (c *Controller) MayAct(ctx context.Context, subject, namespace string) error {
+	_, err := c.actor(ctx, subject, namespace)
+	return err
+}
+
+// actor returns the subject of that name who has a key for the namespace and is not blocked; else the error is a 403.
+func (c *Controller) actor(ctx context.Context, subject, namespace string) (store.Subject, error) {
 	list, err := c.access.ownersOf(ctx, namespace)
 	if err != nil {
-		return err
+		return store.Subject{}, err
 	}
 	for _, sub := range list {
 		if sub.Name == subject && !sub.Blocked {
-			return nil
+			return sub, nil
 		}
 	}
-	return NotAuthorized(namespace)
+	return store.Subject{}, NotAuthorized(namespace)
 }

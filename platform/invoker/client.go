@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"strconv"
@@ -23,14 +24,20 @@ var errNotStarted = errors.New("no connection to the container")
 // runtime keeps one, so that no run is written into a connection that is being closed.
 const reuseWithin = time.Second
 
+// maxHead bounds the heads of one answer, provisional ones included, in bytes: what a container says is
+// whatever a user's image says.
+const maxHead = 1 << 20
+
 // A client speaks HTTP/1.1 to one container, one request at a time, on one
 // connection. net/http's client would put two more goroutines and two hand-overs
 // between the question and its answer.
 type client struct {
-	addr  string
-	conn  net.Conn // nil: none
-	br    *bufio.Reader
-	since time.Time // when conn became idle
+	addr   string
+	header string           // further lines of each question's header, each with its end
+	conn   net.Conn         // nil: none
+	in     io.LimitedReader // of conn
+	br     *bufio.Reader    // of in
+	since  time.Time        // when conn became idle
 }
 
 // An answer is what a container said.
@@ -80,11 +87,13 @@ func (c *client) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.conn, c.br = conn, bufio.NewReader(conn)
+	c.conn, c.in.R = conn, conn
+	c.br = bufio.NewReader(&c.in)
 	return nil
 }
 
 func (c *client) exchange(q question, limit int64) (ans answer, keep bool, err error) {
+	c.in.N = maxHead
 	if err := c.send(q); err != nil {
 		return ans, false, err
 	}
@@ -95,7 +104,8 @@ func (c *client) exchange(q question, limit int64) (ans answer, keep bool, err e
 	if err != nil {
 		return ans, false, err
 	}
-	defer resp.Body.Close()
+	c.in.N = math.MaxInt64
+	// What is not read of the body is not waited for either, as a Close would do: the connection ends then.
 	if q.reader != nil && isEvents(resp) {
 		ans, err = readEvents(resp, limit, q.reader)
 		return ans, err == nil && !resp.Close, err
@@ -128,7 +138,7 @@ func (c *client) send(q question) error {
 	if q.reader != nil {
 		head = append(head, "Accept: "+stream.TypeEvents+"\r\n"...)
 	}
-	head = append(head, q.header...)
+	head = append(append(head, c.header...), q.header...)
 	head = append(head, "\r\n"...)
 	all := append(net.Buffers{head}, q.body...)
 	_, err := all.WriteTo(c.conn) // one writev

@@ -70,7 +70,11 @@ func (c *container) client() *client {
 		c.clients = c.clients[:last]
 		return cl
 	}
-	return &client{addr: c.Addr()}
+	cl := &client{addr: c.Addr()}
+	if keyed, ok := c.Container.(Keyed); ok && keyed.Key() != "" {
+		cl.header = HeaderKey + ": " + keyed.Key() + "\r\n"
+	}
+	return cl
 }
 
 func (c *container) putClient(cl *client) {

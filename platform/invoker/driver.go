@@ -26,6 +26,14 @@ type Spec struct {
 	Action    string
 }
 
+// HeaderKey is how a Keyed container's key is shown.
+const HeaderKey = "Whiskaway-Key"
+
+// A Keyed is a Container that answers nobody who does not show its key: a secret of its own.
+type Keyed interface {
+	Key() string // empty: it has none
+}
+
 // A Container is one running runtime.
 type Container interface {
 	// Addr returns "host:port", where it serves HTTP.

@@ -5,6 +5,7 @@ package invoker
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +20,7 @@ import (
 
 // The file descriptors that a child finds beside the usual three.
 const (
-	lifelineFD = 3 // read end of a pipe; its end means: exit
+	lifelineFD = 3 // read end of a pipe; its first line is the container's key, its end means: exit
 	readyFD    = 4 // write "host:port\n" here once you listen
 )
 
@@ -44,7 +45,9 @@ type ProcessConfig struct {
 //
 // A child gets fd 3, the lifeline: when this process dies, also by kill -9, the
 // child reads its end there and exits. On fd 4 it writes its address. The
-// variables WHISKAWAY_LIFELINE_FD and WHISKAWAY_READY_FD say so.
+// variables WHISKAWAY_LIFELINE_FD and WHISKAWAY_READY_FD say so. Whatever runs on this machine may reach that
+// address, other namespaces' actions too, so the child answers only who shows the key that is the lifeline's
+// first line, as WHISKAWAY_LIFELINE_KEY says.
 type Process struct{ cfg ProcessConfig }
 
 // NewProcess returns the driver. Command must name a program that exists.
@@ -89,7 +92,7 @@ func (d *Process) environment(spec Spec) []string {
 	return append(env,
 		"WHISKAWAY_KIND="+spec.Kind,
 		"__OW_API_HOST="+d.cfg.APIHost,
-		fmt.Sprintf("WHISKAWAY_LIFELINE_FD=%d", lifelineFD),
+		fmt.Sprintf("WHISKAWAY_LIFELINE_FD=%d", lifelineFD), "WHISKAWAY_LIFELINE_KEY=1",
 		fmt.Sprintf("WHISKAWAY_READY_FD=%d", readyFD))
 }
 
@@ -135,13 +138,15 @@ func (d *Process) spawn(spec Spec) (*process, *os.File, error) {
 		pipes.closeOurs()
 		return nil, nil, err
 	}
-	p := &process{cmd: cmd, lifeline: lifelineW, stdout: outR, stderr: errR, grace: d.cfg.Grace, freeze: d.cfg.Freeze, done: make(chan struct{})}
+	p := &process{cmd: cmd, key: rand.Text(), lifeline: lifelineW, stdout: outR, stderr: errR, grace: d.cfg.Grace, freeze: d.cfg.Freeze, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
 		err := cmd.Wait()
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it left in its group
 		d.cfg.Log.Debug("a runtime ended", "name", spec.Name, "pid", cmd.Process.Pid, "how", err)
 	}()
+	// It fits into the pipe. Where it fails, the child has ended, and so says its ready pipe.
+	fmt.Fprintln(lifelineW, p.key)
 	return p, readyR, nil
 }
 
@@ -198,7 +203,8 @@ func readAddr(ctx context.Context, ready *os.File) (string, error) {
 type process struct {
 	cmd            *exec.Cmd
 	addr           string
-	lifeline       *os.File // never written; closing it ends the child
+	key            string
+	lifeline       *os.File // closing it ends the child
 	stdout, stderr *os.File
 	grace          time.Duration
 	freeze         func(pid int) (thaw func(), err error)
@@ -207,6 +213,7 @@ type process struct {
 }
 
 func (p *process) Addr() string                         { return p.addr }
+func (p *process) Key() string                          { return p.key }
 func (p *process) Logs() (stdout, stderr io.ReadCloser) { return p.stdout, p.stderr }
 func (p *process) Done() <-chan struct{}                { return p.done }
 

@@ -101,7 +101,7 @@ type items struct {
 }
 
 func (i *items) add(data []byte) {
-	if i.size += int64(len(data)); i.size > i.limit {
+	if i.size += max(int64(len(data)), 1); i.size > i.limit { // empty ones take room, too
 		i.last = append(i.last[:0], data...)
 		return
 	}

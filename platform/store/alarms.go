@@ -25,8 +25,8 @@ func (s *Database) PutAlarm(ctx context.Context, a Alarm) error {
 	})
 }
 
-// UpdateAlarm implements Store.
-func (s *Database) UpdateAlarm(ctx context.Context, a Alarm) error {
+// ChangeAlarm implements Store.
+func (s *Database) ChangeAlarm(ctx context.Context, a Alarm) error {
 	return s.inTx(ctx, func(tx queryer) error {
 		res, err := tx.exec(ctx, "UPDATE alarms SET doc = ? WHERE namespace = ? AND trigger_name = ?", a.Doc, a.Namespace, a.Trigger)
 		if err != nil {
@@ -37,6 +37,16 @@ func (s *Database) UpdateAlarm(ctx context.Context, a Alarm) error {
 		}
 		return nil
 	})
+}
+
+// HasAlarm implements Store.
+func (s *Database) HasAlarm(ctx context.Context, namespace, trigger string) (bool, error) {
+	var n int
+	err := s.reader().row(ctx, "SELECT count(*) FROM alarms WHERE namespace = ? AND trigger_name = ?", namespace, trigger).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("looking for an alarm: %w", err)
+	}
+	return n > 0, nil
 }
 
 // DeleteAlarm implements Store.

@@ -19,11 +19,16 @@ func TestAlarmsAreKept(t *testing.T) {
 		}
 		expectAlarms(t, s, changed, other)
 		changed.Doc = []byte(`{"minutes":2}`)
-		if err := s.UpdateAlarm(ctx, changed); err != nil {
+		if err := s.ChangeAlarm(ctx, changed); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.UpdateAlarm(ctx, Alarm{"a", "never", []byte("{}")}); !errors.Is(err, ErrNotFound) {
+		if err := s.ChangeAlarm(ctx, Alarm{"a", "never", []byte("{}")}); !errors.Is(err, ErrNotFound) {
 			t.Errorf("changing what is not there: %v", err)
+		}
+		for trigger, want := range map[string]bool{"tick": true, "never": false} {
+			if has, err := s.HasAlarm(ctx, "a", trigger); has != want || err != nil {
+				t.Errorf("%s is there: %v, %v", trigger, has, err)
+			}
 		}
 		expectAlarms(t, s, changed, other)
 		if err := s.DeleteAlarm(ctx, "a", "tick"); err != nil {

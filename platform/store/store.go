@@ -128,9 +128,10 @@ type Store interface {
 
 	// PutAlarm writes a, in place of an earlier one of its trigger.
 	PutAlarm(ctx context.Context, a Alarm) error
-	// UpdateAlarm is PutAlarm for an alarm that must be there: else it is ErrNotFound. The alarms
-	// of a namespace that was cleared are gone, whoever still knows them.
-	UpdateAlarm(ctx context.Context, a Alarm) error
+	// ChangeAlarm writes a in place of an earlier one of its trigger, or returns ErrNotFound.
+	ChangeAlarm(ctx context.Context, a Alarm) error
+	// HasAlarm reports whether a trigger has an alarm.
+	HasAlarm(ctx context.Context, namespace, trigger string) (bool, error)
 	// DeleteAlarm removes an alarm, if it is there.
 	DeleteAlarm(ctx context.Context, namespace, trigger string) error
 	// Alarms returns all alarms.

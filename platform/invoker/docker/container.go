@@ -3,6 +3,7 @@ package docker
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ const runtimePort = "8080/tcp"
 type container struct {
 	driver         *Driver
 	id, name, addr string
+	key            string // that callers must show; empty: none, the image is not ours
 	since          time.Time
 	stream         io.ReadWriteCloser // what it prints; written to: its lifeline
 	stdout, stderr *io.PipeReader
@@ -33,6 +35,12 @@ func (c *container) start(ctx context.Context, lifeline bool) error {
 		return err
 	}
 	c.follow(stream)
+	if lifeline {
+		c.key = rand.Text()
+		if _, err := fmt.Fprintln(stream, c.key); err != nil {
+			return fmt.Errorf("writing to its standard input: %w", err)
+		}
+	}
 	if err := e.start(ctx, c.id); err != nil {
 		return err
 	}
@@ -127,6 +135,9 @@ func listens(ctx context.Context, addr string) bool {
 
 // Addr implements invoker.Container.
 func (c *container) Addr() string { return c.addr }
+
+// Key implements invoker.Keyed.
+func (c *container) Key() string { return c.key }
 
 // Logs implements invoker.Container.
 func (c *container) Logs() (stdout, stderr io.ReadCloser) { return c.stdout, c.stderr }

@@ -240,7 +240,7 @@ func (d *Driver) body(ref string, img image, spec invoker.Spec) (*createBody, er
 func (d *Driver) environment(img image, spec invoker.Spec) ([]string, error) {
 	env := []string{"__OW_API_HOST=" + d.cfg.APIHost}
 	if img.ours {
-		env = append(env, "WHISKAWAY_LIFELINE_FD=0")
+		env = append(env, "WHISKAWAY_LIFELINE_FD=0", "WHISKAWAY_LIFELINE_KEY=1")
 		if d.cfg.Balancer != "" {
 			token, err := d.cfg.Token()
 			if err != nil {
