@@ -10,10 +10,12 @@ import (
 	"time"
 )
 
-// waitsForGo notes that it runs, and waits until the file go is there.
+// waitsForGo notes that it runs, and waits until the file go is there. Each container may be a user of its
+// own, so all may write the file.
 const waitsForGo = `
 import os, time
 def main(args):
+    os.umask(0)
     with open(args["dir"] + "/began", "a") as f:
         f.write(os.environ["__OW_ACTIVATION_ID"] + " " + os.environ.get("__OW_API_KEY", "") + "\n")
     while not os.path.exists(args["dir"] + "/go"):
