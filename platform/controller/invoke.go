@@ -131,7 +131,7 @@ func (c *Controller) newRun(ctx context.Context, a *ResolvedAction, in Invocatio
 		Namespace: in.By.Namespace, Subject: in.By.Subject, Cause: in.Cause,
 		Action: a.action, Args: args, Accepted: time.Now().UnixMicro(),
 	}
-	if a.providesKey {
+	if a.providesKey && a.action.Kind != KindBuiltin {
 		run.APIKey, err = c.keyFor(ctx, in.By, time.Duration(a.action.Limits.Timeout)*time.Millisecond)
 	}
 	return run, err
