@@ -11,11 +11,10 @@ import (
 // A composition that got a 202 has a record also when the platform is killed: it says so, and
 // does not go on. One whose caller still waited has it when the wait was over before.
 func TestAKilledPlatformsCompositionsHaveRecords(t *testing.T) {
-	t.Parallel()
-	dir, began := t.TempDir(), filepath.Join(t.TempDir(), "began")
+	dir, began := t.TempDir(), filepath.Join(shared(t), "began")
 	s := startStandalone(t, dir, "--share", filepath.Dir(began))
 	s.put("a", step("a"))
-	s.put("waits", action{kind: "python:3", timeout: 60000, code: fmt.Sprintf("import time\ndef main(a):\n    with open(%q, 'a') as f:\n        f.write('x')\n    time.sleep(50)\n", began)})
+	s.put("waits", action{kind: "python:3", timeout: 60000, code: fmt.Sprintf("import os, time\ndef main(a):\n    os.umask(0)\n    with open(%q, 'a') as f:\n        f.write('x')\n    time.sleep(50)\n", began)})
 	s.sequence("s", "/_/a", "/_/waits", "/_/a")
 	s.put("c", action{kind: "python:3", annotations: isConductor, code: "def main(a):\n    return {'action': 'waits'}\n"})
 	accepted := map[string]string{}
@@ -45,8 +44,7 @@ func TestAKilledPlatformsCompositionsHaveRecords(t *testing.T) {
 
 // Who waits for a composition gets its end also when the platform is told to stop meanwhile.
 func TestAStoppingPlatformFinishesCompositions(t *testing.T) {
-	t.Parallel()
-	began := filepath.Join(t.TempDir(), "began")
+	began := filepath.Join(shared(t), "began")
 	s := startStandalone(t, t.TempDir(), "--share", filepath.Dir(began))
 	s.put("a", step("a"))
 	s.put("slow", action{kind: "python:3", code: fmt.Sprintf("import time\ndef main(a):\n    open(%q, 'w').close()\n    time.sleep(0.5)\n    return a\n", began)})
