@@ -45,13 +45,13 @@ func TestFlagsOfTheActionProxy(t *testing.T) {
 		t.Errorf("the help is %s", out)
 	}
 	for want, args := range map[string][]string{
-		"unknown flag: --nonsense":   {"-nonsense"},
-		"belongs to --compile":       {"-env", "{}"},
-		"a JSON object":              {"-compile", "main", "-env", "secret"},
-		"such as main":               {"-compile="},
-		"flag needs an argument":     {"-compile"},
-		"no code on standard input":  {"-compile", "main"},
-		"whiskaway: unknown command": {"something"},
+		"unknown flag: --nonsense":  {"-nonsense"},
+		"belongs to --compile":      {"-env", "{}"},
+		"a JSON object":             {"-compile", "main", "-env", "secret"},
+		"such as main":              {"-compile="},
+		"flag needs an argument":    {"-compile"},
+		"no code on standard input": {"-compile", "main"},
+		"takes no argument":         {"something"},
 	} {
 		out, problems, err := proxyRun(t, nil, "", args...)
 		if err == nil || out != "" || !strings.Contains(problems, want) || strings.Contains(problems, "secret") {

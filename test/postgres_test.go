@@ -73,16 +73,16 @@ func TestPlatformWhileItsDatabaseIsAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shared := t.TempDir()
-	s := startStandalone(t, t.TempDir(), "--store", at, "--share", shared)
+	dir := shared(t)
+	s := startStandalone(t, t.TempDir(), "--store", at, "--share", dir)
 	s.put("slow", action{kind: "python:3", code: `import os, time
 def main(a):
     open(a['dir'] + '/begun', 'w').close()
     while not os.path.exists(a['dir'] + '/end'): time.sleep(.01)
     return {'over': True}`})
-	running := s.invokeBeside("slow", fmt.Sprintf(`{"dir":%q}`, shared))
+	running := s.invokeBeside("slow", fmt.Sprintf(`{"dir":%q}`, dir))
 	eventually(t, "it runs", func() bool {
-		_, err := os.Stat(filepath.Join(shared, "begun"))
+		_, err := os.Stat(filepath.Join(dir, "begun"))
 		return err == nil
 	})
 	server.Kill()
@@ -91,7 +91,7 @@ def main(a):
 	if !strings.Contains(failure.Error, "database cannot be reached just now") {
 		t.Error(failure.Error)
 	}
-	if err := os.WriteFile(filepath.Join(shared, "end"), nil, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "end"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	over := <-running

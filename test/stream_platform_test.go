@@ -39,7 +39,7 @@ func (s *standalone) recorded(id string) (statusCode int, result string, logs []
 func TestPlatformStreams(t *testing.T) {
 	t.Parallel()
 	share := shared(t)
-	s := startStandalone(t, t.TempDir())
+	s := startStandalone(t, t.TempDir(), "--share", share)
 	s.startServer("llm", t.TempDir(), "--share", share)
 	for _, main := range []string{"main", "main@llm"} {
 		for _, c := range streamers {
@@ -86,7 +86,7 @@ func TestPlatformStreams(t *testing.T) {
 func TestPlatformStreamThatDoesNotBeginInTime(t *testing.T) {
 	t.Parallel()
 	share := shared(t)
-	s := startStandalone(t, t.TempDir())
+	s := startStandalone(t, t.TempDir(), "--share", share)
 	s.put("late", action{kind: "python:3", code: "import os, time\ndef main(args):\n    while not os.path.exists(args['file']): time.sleep(0.002)\n    yield 1\n"})
 	file := openDir(t, share) + "/go"
 	r := s.stream("late", "text/event-stream", `{"file":"`+file+`"}`, "timeout=100")

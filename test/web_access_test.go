@@ -187,7 +187,7 @@ func testWebSequences(t *testing.T, s *standalone) {
 func TestWebActionsStream(t *testing.T) {
 	t.Parallel()
 	share := shared(t)
-	s := startStandalone(t, t.TempDir())
+	s := startStandalone(t, t.TempDir(), "--share", share)
 	for _, c := range streamers {
 		t.Run(c.name, func(t *testing.T) {
 			name := strings.ReplaceAll(c.name, " ", "-")

@@ -33,7 +33,7 @@ func (l *platformLimits) add(f *pflag.FlagSet) {
 	f.StringVar(&l.memory, "max-memory", "512m", "the memory that an action may ask for")
 	f.DurationVar(&l.timeout, "max-timeout", 5*time.Minute, "the time limit that an action may ask for, up to 24h")
 	f.StringVar(&l.logs, "max-logs", "10m", "the logs of a run that an action may ask for, up to 10m")
-	f.IntVar(&l.concurrency, "max-concurrency", 1, "the runs at a time in one container that an action may ask for")
+	f.IntVar(&l.concurrency, "max-concurrency", controller.DefaultLimits().Concurrency.Max, "the runs at a time in one container that an action may ask for")
 	f.StringVar(&l.code, "max-code", "48m", "the size of an action's code, as it is sent, up to 64m")
 	f.StringVar(&l.payload, "max-payload", "1m", "the size of an invocation's and of an entity's parameters, up to 40m")
 	f.StringVar(&l.result, "max-result", "1m", "the size of a result, up to 40m")
