@@ -213,7 +213,7 @@ func (u *Users) Delete(ctx context.Context, name, namespace string, force bool) 
 			return nil, err
 		}
 	}
-	return list, u.clear(ctx, orphans, len(full) > 0)
+	return list, u.clear(ctx, orphans)
 }
 
 // orphans returns the namespaces for which nobody has a key without these, and what those hold, in words.
@@ -238,15 +238,16 @@ func (u *Users) orphans(ctx context.Context, without []store.Subject) (names, fu
 	return names, full, nil
 }
 
-// clear removes what is in namespaces that nobody has a key for. Where there is something, it waits until a platform that
-// runs has heard that the keys are gone: only then nothing more is made there.
-func (u *Users) clear(ctx context.Context, namespaces []string, wait bool) error {
-	if wait {
-		select {
-		case <-time.After(heardWithin):
-		case <-ctx.Done():
-			return fmt.Errorf("the keys are gone, but what is in the namespaces is still there: %w", ctx.Err())
-		}
+// clear removes what is in namespaces that nobody has a key for. It waits until a platform that runs has heard that
+// the keys are gone: only then nothing more is made there, for whoever gets the name next.
+func (u *Users) clear(ctx context.Context, namespaces []string) error {
+	if len(namespaces) == 0 {
+		return nil
+	}
+	select {
+	case <-time.After(heardWithin):
+	case <-ctx.Done():
+		return fmt.Errorf("the keys are gone, but what is in the namespaces is still there: %w", ctx.Err())
 	}
 	for _, namespace := range namespaces {
 		if err := u.store.ClearNamespace(ctx, namespace); err != nil {
