@@ -130,8 +130,9 @@ func TestAlwaysTrue3LogsOfOverlappingRunsOnThePlatform(t *testing.T) {
 // One of several runs in a container takes too long, and another crashes: each is told, has its own logs, and
 // the rest go on.
 func TestOverlappingRunsThatFailOnThePlatform(t *testing.T) {
-	s := startStandalone(t, t.TempDir())
-	gate := filepath.Join(t.TempDir(), "gate")
+	share := shared(t)
+	gate := filepath.Join(share, "gate")
+	s := startStandalone(t, t.TempDir(), "--share", share)
 	code := `import os, time
 def main(args):
     print(args["what"])
