@@ -263,16 +263,7 @@ func (c *Clock) run(ctx context.Context) {
 		case <-c.wake:
 		case <-timer.C:
 		}
-		for a := c.take(ctx, time.Now()); a != nil; a = c.take(ctx, time.Now()) {
-			if c.waits(a) {
-				c.log.Debug("a firing by an alarm is left out: an earlier one still waits for room", "namespace", a.Namespace, "trigger", a.Trigger)
-				continue
-			}
-			select {
-			case c.room <- struct{}{}:
-			case <-ctx.Done():
-				return
-			}
+		for a := c.takeWithRoom(ctx); a != nil; a = c.takeWithRoom(ctx) {
 			firings.Go(func() {
 				defer func() { <-c.room }()
 				c.fire(ctx, a)
@@ -280,6 +271,24 @@ func (c *Clock) run(ctx context.Context) {
 		}
 		timer.Reset(c.untilNext(time.Now()))
 	}
+}
+
+// takeWithRoom returns an alarm that is due, and that has an element of room then; nil: there is none, or ctx has
+// ended. What was taken is fired: a stop loses none.
+func (c *Clock) takeWithRoom(ctx context.Context) *Alarm {
+	select {
+	case c.room <- struct{}{}:
+	case <-ctx.Done():
+		return nil
+	}
+	for a := c.take(ctx, time.Now()); a != nil; a = c.take(ctx, time.Now()) {
+		if !c.waits(a) {
+			return a
+		}
+		c.log.Debug("a firing by an alarm is left out: an earlier one still waits for room", "namespace", a.Namespace, "trigger", a.Trigger)
+	}
+	<-c.room
+	return nil
 }
 
 func (c *Clock) untilNext(now time.Time) time.Duration {
