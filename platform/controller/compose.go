@@ -88,18 +88,7 @@ func (c *Controller) compose(ctx context.Context, a *ResolvedAction, in Invocati
 	if err := s.begin(in.Args); err != nil {
 		return "", nil, err
 	}
-	done := await(ctx, end, in)
-	if done != nil || ctx.Err() != nil {
-		return s.id, done, nil
-	}
-	if err := c.promise(ctx, draft); err != nil {
-		return "", nil, err
-	}
-	select {
-	case done = <-end: // it came meanwhile
-	default:
-	}
-	return s.id, done, nil
+	return awaitOrPromise(ctx, s.id, end, in, func() error { return c.promise(ctx, draft) })
 }
 
 // accept promises a record to somebody who does not wait, and begins.

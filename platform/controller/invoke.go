@@ -107,17 +107,24 @@ func (c *Controller) invokeResolved(ctx context.Context, a *ResolvedAction, in I
 	if err := c.publish(ctx, run); err != nil {
 		return "", nil, err
 	}
-	if done = await(ctx, end, in); done != nil || ctx.Err() != nil {
-		return run.ActivationID, done, nil
+	return awaitOrPromise(ctx, run.ActivationID, end, in, func() error { return c.acceptLate(ctx, run) })
+}
+
+// awaitOrPromise waits for the end for as long as the caller wants to. A caller who is told only the id then is
+// promised a record, by promise.
+func awaitOrPromise(ctx context.Context, id string, end <-chan *bus.Completed, in Invocation, promise func() error) (string, *bus.Completed, error) {
+	done := await(ctx, end, in)
+	if done != nil || ctx.Err() != nil {
+		return id, done, nil
 	}
-	if err := c.acceptLate(ctx, run); err != nil {
+	if err := promise(); err != nil {
 		return "", nil, err
 	}
 	select {
 	case done = <-end: // it came meanwhile
 	default:
 	}
-	return run.ActivationID, done, nil
+	return id, done, nil
 }
 
 // newRun is the run of an action that is no composition.

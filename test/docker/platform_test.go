@@ -53,7 +53,7 @@ func launch(t *testing.T, dir string, flags ...string) *platform {
 // binary is the one that is in the images.
 func binary(t *testing.T) string {
 	t.Helper()
-	path, err := filepath.Abs(root + "/bin/docker/root/bin/whiskaway")
+	path, err := filepath.Abs(filepath.Join(root, "bin", "docker", "root", "bin", "whiskaway"))
 	if err != nil {
 		t.Fatal(err)
 	}
